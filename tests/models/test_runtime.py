@@ -1,0 +1,68 @@
+"""The predictor: right values at any batch, the provider proven, wrong answers refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.bundles import RULES, expected, golden, graph, manifest, write_bundle
+
+from models import bundle as bundles
+from models.errors import ProviderError
+from models.runtime import CPU, CUDA, Predictor, padded_size, why_no_cuda
+
+needs_no_gpu = pytest.mark.skipif(why_no_cuda() is None, reason="this machine has a CUDA device")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "test")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 8, 9, 20])
+def test_any_number_of_windows_is_answered(folder: Path, count: int) -> None:
+    predictor = Predictor.load(folder, batch_sizes=(1, 4, 8))
+    windows = np.random.default_rng(count).normal(size=(count, RULES.length, 2)).astype(np.float32)
+    windows[:, 0, 0] = np.nan
+    np.testing.assert_allclose(predictor.predict(windows), expected(windows), atol=1e-6)
+
+
+def test_answer_does_not_depend_on_the_neighbours(folder: Path) -> None:
+    predictor = Predictor.load(folder, batch_sizes=(8,))
+    windows = np.random.default_rng(0).normal(size=(8, RULES.length, 2)).astype(np.float32)
+    alone = np.concatenate([predictor.predict(window[None]) for window in windows])
+    np.testing.assert_array_equal(predictor.predict(windows), alone)
+
+
+def test_windows_of_another_shape_are_a_programmers_mistake(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected windows \[n, 5, 2\], got \[1, 4, 2\]"):
+        Predictor.load(folder).predict(np.zeros((1, 4, 2), np.float32))
+
+
+def test_provider_in_use_is_told(folder: Path) -> None:
+    predictor = Predictor.load(folder, device="cpu")
+    assert predictor.provider == CPU
+
+
+def test_wrong_golden_probabilities_are_refused(tmp_path: Path) -> None:
+    wrong = bundles.Golden(golden().windows, golden().probabilities + np.float32(1e-3))
+    bundles.write(tmp_path / "test", manifest(), graph().SerializeToString(), wrong, {})
+    with pytest.raises(ProviderError, match=r"expected the golden probabilities within 1e-05, got 0\.001"):
+        Predictor.load(tmp_path / "test", device="cpu")
+
+
+@needs_no_gpu
+@pytest.mark.parametrize(
+    ("options", "setting"), [({"require_gpu": True}, "model.require_gpu"), ({"device": "cuda"}, "model.device=cuda")]
+)
+def test_missing_gpu_is_an_error_with_its_cause(folder: Path, options: dict[str, object], setting: str) -> None:
+    with pytest.raises(ProviderError, match=rf"expected a CUDA GPU \({setting}\), got .*(NVIDIA|CUDA)"):
+        Predictor.load(folder, **options)
+
+
+@needs_no_gpu
+def test_auto_serves_on_the_cpu_without_a_gpu(folder: Path) -> None:
+    assert Predictor.load(folder, device="auto").provider == CPU != CUDA
+
+
+def test_padding_takes_the_smallest_size_that_holds_the_windows() -> None:
+    assert [padded_size(n, (1, 4, 8)) for n in (1, 2, 4, 5, 8, 9)] == [1, 4, 4, 8, 8, 8]
