@@ -1,0 +1,55 @@
+# Every target does its own set-up. VENV= puts the environment elsewhere; PYTHON= picks the interpreter.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+UV := UV_NO_CONFIG=1 $(BIN)/uv
+PACKAGES := models worker trainer
+LINE := build/line
+BUNDLE := tiny-sticker
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-worker demo test check fix bench kafka models clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(BIN)/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + "; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.worker: requirements/worker.txt pyproject.toml | $(BIN)/uv
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/worker.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/uv
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.worker
+
+setup: $(VENV)/.dev ## everything, in .venv/
+setup-worker: $(VENV)/.worker ## what running the worker needs, in .venv/
+
+demo: $(VENV)/.worker ## a simulated line through a whole worker, live, one minute
+	$(BIN)/worker demo
+
+test: $(VENV)/.dev ## every test, real Apache Kafka among them
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types, import rules; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fix: $(VENV)/.dev ## format, and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+kafka: $(VENV)/.dev ## a real Apache Kafka in the foreground, on 127.0.0.1:9092 if that is free
+	$(BIN)/python -m worker.brokers.apache_kafka
+
+clean: ## forget data, caches and builds; keeps .venv/
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

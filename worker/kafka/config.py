@@ -1,0 +1,91 @@
+"""Settings to librdkafka's configuration."""
+
+from collections.abc import Callable
+from logging import getLogger
+from typing import Any
+
+from models.errors import UsageError
+from worker.logs import KAFKA_LOGGER
+from worker.settings import KafkaSettings
+
+_SECURITY = (
+    ("sasl.mechanism", "sasl_mechanism"),
+    ("sasl.username", "sasl_username"),
+    ("sasl.password", "sasl_password"),
+    ("ssl.ca.location", "ssl_ca_location"),
+    ("ssl.certificate.location", "ssl_certificate_location"),
+    ("ssl.key.location", "ssl_key_location"),
+    ("ssl.key.password", "ssl_key_password"),
+)
+
+_OURS = {
+    "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "isolation.level", "group.instance.id",
+    "partition.assignment.strategy", "enable.idempotence", "partitioner", "acks", "bootstrap.servers", "group.id",
+}  # fmt: skip
+"""Keys that carry a guarantee: `kafka.extra` may not change them."""
+
+OnError = Callable[[Any], None]
+
+
+def common(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str, Any]:
+    """What every client needs: address, security, log.
+
+    Raises:
+        UsageError: `kafka.extra` names a key that carries a guarantee.
+    """
+    for key in kafka.extra:
+        if key in _OURS:
+            raise UsageError(
+                f"expected a further librdkafka key, got `{key}` at kafka.extra: the worker sets it itself"
+            )
+    config: dict[str, Any] = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": kafka.security_protocol,
+        "logger": getLogger(KAFKA_LOGGER),
+        "reconnect.backoff.max.ms": 1000,
+    }
+    for key, field in _SECURITY:
+        value = getattr(kafka, field)
+        if value is not None:
+            config[key] = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+    if on_error is not None:
+        config["error_cb"] = on_error
+    return {**config, **kafka.extra}
+
+
+def consumer(kafka: KafkaSettings, on_error: OnError, on_commit: Callable[..., None]) -> dict[str, Any]:
+    """A static member of the group, cooperative, with offsets in our own hands."""
+    config = {
+        **common(kafka, on_error),
+        "group.id": kafka.group_id,
+        "group.instance.id": kafka.member,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        # librdkafka's default skips data in silence; `start_from` decides, and says so.
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "on_commit": on_commit,
+        # The default of one second stalls a busy consumer each time its queue has been full.
+        "fetch.queue.backoff.ms": 10,
+        "queued.min.messages": 20_000,
+    }
+    if kafka.group_protocol == "consumer":
+        return {**config, "group.protocol": "consumer"}
+    return {
+        **config,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": kafka.session_timeout_ms,
+        "heartbeat.interval.ms": max(300, kafka.session_timeout_ms // 5),
+    }
+
+
+def producer(kafka: KafkaSettings, on_error: OnError) -> dict[str, Any]:
+    """Idempotent, so that retries neither double nor reorder; partitions as Java's default chooses them."""
+    return {
+        "linger.ms": 2,
+        "compression.type": "lz4",
+        "message.max.bytes": 64 << 20,
+        **common(kafka, on_error),
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+    }

@@ -1,0 +1,199 @@
+"""The output side, at least once: publish, wait for acknowledgements, then commit what caused them.
+
+A kill between an acknowledgement and the commit repeats those outputs after the restart; alert ids are pure
+functions of the input, so readers can tell. Nothing is committed before all that it caused is safe.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from worker import logs
+from worker.errors import DeliveryError
+from worker.kafka import config
+from worker.kafka.offsets import OffsetLedger, Partition, Ticket
+from worker.kafka.source import Source
+from worker.metrics import Metrics
+from worker.records import Outgoing, Processed
+from worker.settings import Settings
+
+log = logs.get(__name__)
+
+_CUT_TO_BYTES = 64 << 10
+_RELEASE_BUDGET_S = 5.0
+_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One poll's outputs under way: its ticket, and what the latency figures need."""
+
+    ticket: Ticket
+    polled_at: float
+    event_times_ms: list[int]
+
+
+class AtLeastOnceSink:
+    """Publishes outputs and commits the offsets of acknowledged ones through the source's consumer."""
+
+    def __init__(self, settings: Settings, source: Source, metrics: Metrics) -> None:
+        self._topics: Mapping[str, str] = settings.topics.model_dump()
+        self._commit_every_s = settings.commit_interval_ms / 1000
+        self._source = source
+        self._metrics = metrics
+        self._ledger = OffsetLedger()
+        self._failure: DeliveryError | None = None
+        self._commit_asked_at: float | None = None
+        self._next_commit_at = 0.0
+        self._producer = Producer(config.producer(settings.kafka, self._on_error))
+        source.on_committed = self._on_committed
+
+    @property
+    def outstanding(self) -> int:
+        """Outputs published and not yet acknowledged."""
+        return self._ledger.outstanding
+
+    def begin(self, starts: Mapping[Partition, int]) -> None:
+        """Commit where new partitions begin, so that a restart before the first record begins there too."""
+        self._ledger.open(starts, 0)
+
+    def publish(self, processed: Processed, polled_at: float) -> None:
+        """Send a poll's outputs; `polled_at` by `time.monotonic`.
+
+        Raises:
+            DeliveryError: an output was refused for good.
+        """
+        outgoing = processed.outgoing
+        event_times = [out.event_time_ms for out in outgoing if out.event_time_ms is not None]
+        flight = _Flight(self._ledger.open(processed.next_offsets, len(outgoing)), polled_at, event_times)
+        for out in outgoing:
+            self._send(out, flight)
+
+    def tick(self) -> None:
+        """Take acknowledgements, and commit if it is time; cheap, for every turn of the loop.
+
+        Raises:
+            DeliveryError: an output was refused for good.
+        """
+        self._producer.poll(0)
+        if self._failure is not None:
+            raise self._failure
+        now = time.monotonic()
+        if now < self._next_commit_at or self._commit_asked_at is not None:
+            return
+        offsets = self._ledger.committable()
+        if not offsets:
+            return
+        self._commit_asked_at, self._next_commit_at = now, now + self._commit_every_s
+        try:
+            self._source.client.commit(offsets=_positions(offsets), asynchronous=True)
+        except KafkaException as error:
+            self._on_committed(error.args[0], [])
+
+    def release(self, partitions: Sequence[Partition], *, lost: bool) -> None:
+        """Partitions go to another worker: finish and commit what was theirs, unless they are lost already."""
+        if not lost:
+            self.drain(_RELEASE_BUDGET_S)
+            self._commit_now(partitions)
+        self._ledger.forget(partitions)
+
+    def drain(self, budget_s: float) -> bool:
+        """Wait until every output is acknowledged; says whether that came true within the budget."""
+        self._producer.flush(budget_s)
+        return self._ledger.outstanding == 0
+
+    def close(self, budget_s: float) -> bool:
+        """Drain and commit; says whether all of it was done within the budget."""
+        drained = self.drain(budget_s)
+        return self._commit_now(list(self._ledger.committable())) and drained
+
+    def _commit_now(self, partitions: Sequence[Partition]) -> bool:
+        committable = self._ledger.committable()
+        offsets = {partition: committable[partition] for partition in partitions if partition in committable}
+        if not offsets:
+            return True
+        try:
+            with self._metrics.commit.time():
+                answers = self._source.client.commit(offsets=_positions(offsets), asynchronous=False)
+        except KafkaException as error:
+            log.warning("offsets not committed; their records will be read again", error=error.args[0].str())
+            return False
+        self._note(answers)
+        return True
+
+    def _send(self, out: Outgoing, flight: _Flight) -> None:
+        topic = self._topics[out.destination]
+
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            if error is None:
+                self._acknowledged(flight)
+            elif error.code() in _TOO_LARGE and out.destination == "dead_letters" and not _is_cut(out):
+                self._send(_cut(out), flight)
+            else:
+                self._failure = self._failure or DeliveryError(
+                    f"expected {topic} to take a record of {len(out.value or b'')} bytes, got {error.str()}"
+                )
+
+        try:
+            self._produce(topic, out, on_delivery)
+        except KafkaException as error:
+            on_delivery(error.args[0], None)  # type: ignore[arg-type] # refused here instead of by the broker
+
+    def _produce(self, topic: str, out: Outgoing, on_delivery: Callable[[KafkaError | None, Message], None]) -> None:
+        headers: Any = list(out.headers.items())
+        while True:
+            try:
+                self._producer.produce(topic, out.value, out.key, on_delivery=on_delivery, headers=headers)
+            except BufferError:  # the queue is full: the broker is slower than we are
+                self._producer.poll(0.1)
+                if self._failure is not None:
+                    raise self._failure from None
+            else:
+                return
+
+    def _acknowledged(self, flight: _Flight) -> None:
+        if not flight.ticket.acknowledge():
+            return
+        since_poll = time.monotonic() - flight.polled_at
+        now_ms = time.time() * 1000
+        for event_time_ms in flight.event_times_ms:
+            self._metrics.consume_to_publish.observe(since_poll)
+            self._metrics.end_to_end.observe(max(0.0, (now_ms - event_time_ms) / 1000))
+
+    def _on_committed(self, error: KafkaError | None, answers: Sequence[TopicPartition]) -> None:
+        if self._commit_asked_at is not None:
+            self._metrics.commit.observe(time.monotonic() - self._commit_asked_at)
+            self._commit_asked_at = None
+        if error is not None:
+            log.warning("offsets not committed yet, will try again", error=error.str())
+        self._note(answers)
+
+    def _note(self, answers: Sequence[TopicPartition] | None) -> None:
+        for tp in answers or ():
+            if tp.error is None and tp.offset >= 0:
+                self._ledger.committed((tp.topic, tp.partition), tp.offset)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = self._failure or DeliveryError(f"expected a working producer, got {error.str()}")
+        else:
+            log.warning("kafka", error=error.name(), detail=error.str())
+
+
+def _positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+
+
+def _is_cut(out: Outgoing) -> bool:
+    return "truncated_from" in out.headers
+
+
+def _cut(out: Outgoing) -> Outgoing:
+    """A dead letter its topic refuses for size: the beginning is kept, the original stands in the input topic."""
+    value = out.value or b""
+    headers = {**out.headers, "truncated_from": str(len(value))}
+    log.warning("dead letter cut to what its topic takes", bytes=len(value), kept=_CUT_TO_BYTES)
+    return Outgoing(out.destination, out.key, value[:_CUT_TO_BYTES], headers)

@@ -1,0 +1,212 @@
+"""The input side: membership in the group, start offsets, records in log order.
+
+The group decides which partitions are ours; `start_from` where a group without committed offsets begins;
+offsets come from our own bookkeeping, never from the client's position.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from worker import logs
+from worker.errors import DeliveryError, StartupError, StrandwatchError
+from worker.kafka import config
+from worker.kafka.offsets import Partition
+from worker.metrics import Metrics
+from worker.records import Origin, RawRecord
+from worker.settings import Settings
+
+log = logs.get(__name__)
+
+_ANSWER_S = 5.0
+_TRIES = 6
+_TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
+_HOPELESS = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+}
+
+
+class Source:
+    """A consumer of the sensor topic.
+
+    Attributes:
+        client: the consumer, for the sink that commits through it.
+        on_assigned: called with the start offset of every new partition.
+        on_released: called with partitions about to go (lost=False: outputs may still be committed) or gone.
+        on_committed: called with every offset the broker has stored.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._topic = settings.topics.sensors
+        self._next: dict[Partition, int] = {}
+        self._failure: StrandwatchError | None = None
+        self.on_assigned: Callable[[Mapping[Partition, int]], None] = lambda _: None
+        self.on_released: Callable[[Sequence[Partition], bool], None] = lambda *_: None
+        self.on_committed: Callable[[KafkaError | None, Sequence[TopicPartition]], None] = lambda *_: None
+        self.client = Consumer(config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
+        self.has_joined = False
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        self.client.subscribe(
+            [self._topic],
+            on_assign=self._guarded(self._assign),
+            on_revoke=self._guarded(lambda tps: self._release(tps, lost=False)),
+            on_lost=self._guarded(lambda tps: self._release(tps, lost=True)),
+        )
+
+    def poll(self, limit: int, wait_s: float, company_s: float) -> list[RawRecord]:
+        """The next records, at most `limit`, in log order per partition.
+
+        Returns as soon as there is one, after `company_s` more for others to join it; empty after `wait_s`.
+
+        Raises:
+            DeliveryError: the group threw us out, the topic vanished, or the client cannot go on.
+        """
+        try:
+            messages = self.client.consume(1, wait_s)
+            if messages:
+                messages += self.client.consume(limit - 1, company_s)
+        except KafkaException as error:
+            self._on_error(error.args[0])
+            messages = []
+        records = [record for message in messages if (record := self._record(message)) is not None]
+        if self._failure is not None:
+            raise self._failure
+        return records
+
+    def observe_lag(self) -> None:
+        """Refresh the lag of every partition from what the client has seen; asks nobody."""
+        for (topic, partition), next_offset in self._next.items():
+            _, high = self.client.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            self._metrics.lag.labels(str(partition)).set(max(0, high - next_offset))
+
+    def close(self) -> None:
+        """Leave; a static member keeps its partitions reserved until its session ends."""
+        self.client.close()
+
+    def _record(self, message: Any) -> RawRecord | None:
+        error = message.error()
+        if error is not None:
+            self._on_message_error(error, message)
+            return None
+        origin = Origin(message.topic(), message.partition(), message.offset())
+        partition = (origin.topic, origin.partition)
+        if partition not in self._next:
+            return None  # taken away while this very poll was under way
+        self._next[partition] = origin.offset + 1
+        return RawRecord(origin, message.key(), message.value())
+
+    def _assign(self, assigned: list[TopicPartition]) -> None:
+        starts = [TopicPartition(tp.topic, tp.partition, self._start(tp)) for tp in self._committed(assigned)]
+        self.client.incremental_assign(starts)
+        self.has_joined = True
+        self._metrics.rebalances.inc()
+        log.info("partitions assigned", partitions={tp.partition: tp.offset for tp in starts})
+        fresh = {(tp.topic, tp.partition): tp.offset for tp in starts}
+        self._next.update(fresh)
+        self.on_assigned(fresh)
+
+    def _release(self, gone: list[TopicPartition], *, lost: bool) -> None:
+        partitions = [(tp.topic, tp.partition) for tp in gone]
+        self._metrics.rebalances.inc()
+        log.info("partitions lost" if lost else "partitions revoked", partitions=[p for _, p in partitions])
+        for partition in partitions:
+            self._next.pop(partition, None)
+            with suppress(KeyError):
+                self._metrics.lag.remove(str(partition[1]))
+        self.on_released(partitions, lost)
+        self.client.incremental_unassign(gone)
+
+    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """What the group has committed; coordinators that are still loading are asked again."""
+        problem: object = None
+        for _ in range(_TRIES):
+            try:
+                answers = self.client.committed(partitions, timeout=_ANSWER_S)
+            except KafkaException as error:
+                problem = error
+                continue
+            problem = next((tp.error for tp in answers if tp.error is not None), None)
+            if problem is None:
+                return list(answers)
+        raise DeliveryError(f"expected the group's committed offsets, got {problem} from the broker")
+
+    def _start(self, partition: TopicPartition) -> int:
+        if partition.offset >= 0:
+            return int(partition.offset)
+        where = f"{partition.topic}/{partition.partition}"
+        low, high = self._watermarks(partition)
+        rule = self._settings.start_from
+        if rule == "refuse":
+            raise StartupError(
+                f"expected committed offsets of group `{self._settings.kafka.group_id}`, got none for {where}; "
+                "start_from=refuse forbids a start without them: set start_from to latest or earliest once"
+            )
+        start = low if rule == "earliest" else high
+        log.warning("no committed offset", partition=where, start_from=rule, offset=start, low=low, high=high)
+        return start
+
+    def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
+        answer = self.client.get_watermark_offsets(partition, timeout=_ANSWER_S)
+        if answer is None:
+            raise DeliveryError(f"expected the bounds of {partition.topic}/{partition.partition}, got no answer")
+        return int(answer[0]), int(answer[1])
+
+    def _on_message_error(self, error: KafkaError, message: Any) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            self._start_again(TopicPartition(message.topic(), message.partition()))
+        elif error.code() in _HOPELESS:
+            self._failure = self._failure or DeliveryError(f"expected to read {self._topic}, got {error.str()}")
+        else:
+            self._on_error(error)
+
+    def _start_again(self, partition: TopicPartition) -> None:
+        """The log no longer has our offset: go on at its nearest end, and say what that means."""
+        key = (partition.topic, partition.partition)
+        wanted = self._next.get(key, 0)
+        low, high = self._watermarks(partition)
+        start = low if wanted < low else high
+        log.error(
+            "the log no longer has our offset; records in between are gone and windows start anew",
+            partition=partition.partition, wanted=wanted, low=low, high=high, going_on_at=start,
+        )  # fmt: skip
+        self.on_released([key], True)
+        self._next[key] = start
+        self.client.seek(TopicPartition(partition.topic, partition.partition, start))
+        self.on_assigned({key: start})
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _TAKEN_OVER:
+            self._failure = self._failure or DeliveryError(
+                f"expected to be the only `{self._settings.kafka.member}`, got {error.str()}: another worker took this "
+                "slot over; give every worker its own kafka.slot"
+            )
+        elif error.fatal():
+            self._failure = self._failure or DeliveryError(f"expected a working consumer, got {error.str()}")
+        else:
+            log.warning("kafka", error=error.name(), detail=error.str())
+
+    def _on_commit_answer(self, error: KafkaError | None, answers: list[TopicPartition]) -> None:
+        self.on_committed(error, answers)
+
+    def _guarded(self, react: Callable[[list[TopicPartition]], None]) -> Callable[[Any, list[TopicPartition]], None]:
+        """Keep an error of a callback for `poll` to raise; the client would lose it."""
+
+        def callback(_: Any, partitions: list[TopicPartition]) -> None:
+            try:
+                react(partitions)
+            except StrandwatchError as error:
+                self._failure = self._failure or error
+            except KafkaException as error:
+                self._failure = self._failure or DeliveryError(f"rebalance failed: {error.args[0].str()}")
+
+        return callback

@@ -1,0 +1,191 @@
+"""The way of a poll's records through the stages, in order, on one thread.
+
+    decode ─► windows ─► batch ─► inference ─► alerts ─► encode
+
+`Pipeline` knows the stages and the metrics, not Kafka: `process` takes raw records and returns what to publish
+and which offsets are done once that is acknowledged. `Loop` turns it between a source and a sink.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from models.runtime import Predictor
+from models.windows import Outcome
+from worker import __version__
+from worker.health import Health
+from worker.metrics import Metrics
+from worker.records import AlertChange, DeadLetter, GivenUp, Outgoing, Processed, RawRecord, Scored
+from worker.stages.alerts import Alerts
+from worker.stages.batch import Batcher
+from worker.stages.decode import Decoder
+from worker.stages.encode import Encoder
+from worker.stages.inference import Inference
+from worker.stages.windows import Partition, Windows
+
+Clock = Callable[[], float]
+
+
+class Pipeline:
+    """One model's stages, wired."""
+
+    def __init__(self, predictor: Predictor, metrics: Metrics, wall_clock: Clock = time.time) -> None:
+        manifest = predictor.manifest
+        sensors = len(manifest.sensors)
+        self._max_gap_s = manifest.window.max_gap_ms / 1000
+        self._decoder = Decoder(manifest.sensor_names)
+        self._windows = Windows(manifest.window, sensors)
+        self._batcher = Batcher(predictor.batch_sizes, manifest.window.length, sensors)
+        self._inference = Inference(predictor)
+        self._alerts = Alerts(manifest.targets, manifest.alert)
+        self._encoder = Encoder(manifest, __version__)
+        self._metrics = metrics
+        self._wall_clock = wall_clock
+        self._counted = dict.fromkeys(Outcome, 0)
+
+    def process(self, records: Sequence[RawRecord]) -> Processed:
+        """Take records in log order through all stages."""
+        with self._timed("decode"):
+            block, dead = self._decoder.decode(records)
+        outgoing = [self._dead_letter(letter) for letter in dead]
+        self._metrics.unknown_values.inc(block.unknown_values)
+        begun, apart = time.perf_counter(), 0.0
+        for entry in self._windows.advance(block):
+            if self._batcher.is_full:
+                full_at = time.perf_counter()
+                outgoing += self._infer()
+                apart += time.perf_counter() - full_at
+            self._batcher.add(entry)
+        self._metrics.stage.labels("windows").observe(time.perf_counter() - begun - apart)
+        outgoing += self._infer()
+        self._count_samples()
+        next_offsets: dict[Partition, int] = {}
+        for record in records:
+            next_offsets[record.origin.topic, record.origin.partition] = record.origin.offset + 1
+        return Processed(outgoing, next_offsets)
+
+    def drop(self, partition: Partition) -> None:
+        """Forget a partition: its strands and their alerts now belong to another worker."""
+        for strand_id in self._windows.drop(partition):
+            self._alerts.forget(strand_id)
+
+    def observe_strands(self) -> None:
+        """Refresh the gauges that are read off the strands; for now and then, not for every poll."""
+        last_ms = self._windows.last_times_ms()
+        newest = max(last_ms, default=None)
+        self._metrics.strands.set(len(last_ms))
+        if newest is not None:
+            self._metrics.strands_silent.set(sum(newest - last > self._max_gap_s * 1000 for last in last_ms))
+            self._metrics.event_time_lag.set(self._wall_clock() - newest / 1000)
+
+    def _infer(self) -> list[Outgoing]:
+        batch = self._batcher.take()
+        if not batch.entries:
+            return []
+        if batch.count:
+            self._metrics.batch_windows.observe(batch.count)
+            with self._metrics.inference.time(), self._timed("inference"):
+                scored = self._inference.run(batch)
+        else:
+            scored = self._inference.run(batch)
+        with self._timed("alerts"):
+            changes = [list(self._alerts.advance(entry)) for entry in scored]
+        with self._timed("encode"):
+            return [
+                outgoing
+                for entry, changed in zip(scored, changes, strict=True)
+                for outgoing in self._publishable(entry, changed)
+            ]
+
+    def _publishable(self, entry: Scored | GivenUp, changes: Sequence[AlertChange]) -> Iterator[Outgoing]:
+        if isinstance(entry, Scored):
+            prediction, quality = self._encoder.prediction(entry)
+            self._metrics.predictions.labels(quality).inc()
+            yield prediction
+        for change in changes:
+            self._metrics.alerts.labels(change.target, change.transition.value, change.severity).inc()
+            yield self._encoder.alert(change)
+
+    def _dead_letter(self, letter: DeadLetter) -> Outgoing:
+        self._metrics.samples.labels("invalid").inc()
+        self._metrics.dead_letters.labels(letter.reason).inc()
+        return self._encoder.dead_letter(letter)
+
+    def _count_samples(self) -> None:
+        for outcome, count in self._windows.outcomes.items():
+            self._metrics.samples.labels(outcome.value).inc(count - self._counted[outcome])
+            self._counted[outcome] = count
+
+    def _timed(self, stage: str) -> AbstractContextManager[object]:
+        return self._metrics.stage.labels(stage).time()
+
+
+class RecordSource(Protocol):
+    """Where records come from; `worker.kafka.source` is one."""
+
+    has_joined: bool
+
+    def poll(self, limit: int, wait_s: float, company_s: float) -> list[RawRecord]:
+        """The next records in log order."""
+
+    def observe_lag(self) -> None:
+        """Refresh the lag gauges."""
+
+
+class ResultSink(Protocol):
+    """Where outputs go; `worker.kafka.sink` is one."""
+
+    @property
+    def outstanding(self) -> int:
+        """Outputs not yet acknowledged."""
+
+    def publish(self, processed: Processed, polled_at: float) -> None:
+        """Send a poll's outputs."""
+
+    def tick(self) -> None:
+        """Take acknowledgements; commit if it is time."""
+
+
+class Loop:
+    """Turns until told to stop: poll, process, publish, commit."""
+
+    POLL_LIMIT = 1000
+    IDLE_WAIT_S = 0.05
+    BUSY_WAIT_S = 0.002
+    """While outputs are under way their acknowledgements, and the commit behind them, should not wait."""
+    OBSERVE_EVERY_S = 1.0
+
+    def __init__(
+        self, source: RecordSource, pipeline: Pipeline, sink: ResultSink, health: Health, *, company_s: float
+    ) -> None:
+        self._source = source
+        self._pipeline = pipeline
+        self._sink = sink
+        self._health = health
+        self._company_s = company_s
+        self._observe_at = 0.0
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Work until told to stop.
+
+        Raises:
+            DeliveryError: source or sink cannot go on.
+        """
+        while not should_stop():
+            wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
+            records = self._source.poll(self.POLL_LIMIT, wait_s, self._company_s)
+            polled_at = time.monotonic()
+            if records:
+                self._sink.publish(self._pipeline.process(records), polled_at)
+            self._sink.tick()
+            self._health.turned()
+            if polled_at >= self._observe_at:
+                self._observe_at = polled_at + self.OBSERVE_EVERY_S
+                self._observe()
+
+    def _observe(self) -> None:
+        self._pipeline.observe_strands()
+        self._source.observe_lag()
+        if self._source.has_joined:
+            self._health.have("kafka")

@@ -1,0 +1,162 @@
+"""The types that pass between rooms: frozen, slotted, free of Kafka, metrics and neighbours.
+
+    RawRecord ─► ScanBlock ─► DueWindow | GivenUp ─► Batch ─► Scored | GivenUp ─► AlertChange ─► Outgoing
+              └► DeadLetter
+
+Every record knows its `Origin`, so that an offset can be committed only after all that its record caused
+has been acknowledged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from models.alerting import Severity, Transition
+from models.errors import DeadLetterReason
+from models.messages import SensorScan
+from models.windows import Float32Array
+
+
+class Origin(NamedTuple):
+    """Where a record stood in the input log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as Kafka has it."""
+
+    origin: Origin
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that cannot be used, and why."""
+
+    record: RawRecord
+    reason: DeadLetterReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanBlock:
+    """The usable scans of one poll, in log order.
+
+    Attributes:
+        origins: [n] where each scan came from.
+        scans: [n] what each said.
+        rows: [n, sensor] float32 in the order of the model's sensors, NaN = missing or bad.
+        unknown_values: how many values were of sensors the model does not read.
+    """
+
+    origins: Sequence[Origin]
+    scans: Sequence[SensorScan]
+    rows: Float32Array
+    unknown_values: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueScan:
+    """A scan at which a prediction is due, and its window's particulars.
+
+    `is_full` is False while the window is warming: then nothing is inferred and alerts do not move.
+    """
+
+    origin: Origin
+    strand_id: str
+    seq: int | None
+    event_time_ms: int
+    heat_id: str | None
+    strand_position_m: float | None
+    window_start_ms: int
+    missing_fraction: float
+    is_full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DueWindow:
+    """A due scan with its window: a view [time, sensor], valid only until the strand's next scan."""
+
+    scan: DueScan
+    rows: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A strand whose window was given up: restarted by a gap or a clock set back, or evicted for silence."""
+
+    strand_id: str
+    event_time_ms: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Due windows for one run of the model.
+
+    Attributes:
+        entries: what happened, in log order; the full due scans among them are the batch's first rows.
+        windows: [size, time, sensor] float32, already padded to a warmed size; rows past `count` are padding.
+        count: rows that are windows.
+    """
+
+    entries: Sequence[DueScan | GivenUp]
+    windows: Float32Array
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A due scan with the model's answer, one probability a target; None while warming."""
+
+    scan: DueScan
+    probabilities: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChange:
+    """An alert opened or closed."""
+
+    transition: Transition
+    strand_id: str
+    target: str
+    severity: Severity
+    probability: float
+    peak: float
+    opened_at_ms: int
+    event_time_ms: int
+    closed_at_ms: int | None
+    heat_id: str | None
+    position_from_m: float | None
+    position_to_m: float | None
+    why: str
+
+
+Destination = Literal["predictions", "alerts", "dead_letters"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to publish; `event_time_ms` is that of a prediction, for the latency figures."""
+
+    destination: Destination
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, str | bytes] = field(default_factory=dict)
+    event_time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What one poll caused: the outputs, and the input offsets that are done once those are acknowledged.
+
+    `next_offsets` holds, by (topic, partition), the offset after the last record taken in.
+    """
+
+    outgoing: Sequence[Outgoing]
+    next_offsets: Mapping[tuple[str, int], int]

@@ -1,0 +1,237 @@
+"""Every setting of the worker, from four sources; the first that speaks wins.
+
+Environment (`STRANDWATCH_KAFKA__BOOTSTRAP_SERVERS`), the TOML file of `--config`, secret files in
+`secrets_dir` (a file a setting, named like `kafka__sasl_password`), the defaults below.
+
+A name that is no setting is an error in every source: a misspelt setting that is silently ignored is found
+only after the accident.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from models.errors import UsageError, mismatch
+from models.runtime import BATCH_SIZES
+
+PREFIX = "STRANDWATCH_"
+DELIMITER = "__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Section):
+    """How to reach the broker, and who this worker is to it."""
+
+    bootstrap_servers: str = Field(min_length=1)
+    group_id: str = "strandwatch"
+    slot: int = Field(0, ge=0, description="one per worker; names its static member")
+    group_instance_id: str | None = None
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    session_timeout_ms: int = Field(10_000, ge=1000)
+    startup_timeout_s: float = Field(60.0, gt=0)
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: Path | None = None
+    ssl_certificate_location: Path | None = None
+    ssl_key_location: Path | None = None
+    ssl_key_password: SecretStr | None = None
+    extra: dict[str, str] = Field(default_factory=dict, description="further librdkafka keys")
+
+    @property
+    def member(self) -> str:
+        """The static member's name, `<group_id>-<slot>` by default."""
+        return self.group_instance_id or f"{self.group_id}-{self.slot}"
+
+
+class TopicSettings(_Section):
+    """The names of the topics."""
+
+    sensors: str = "casting.sensors"
+    predictions: str = "casting.predictions"
+    alerts: str = "casting.alerts"
+    dead_letters: str = "casting.dead-letters"
+    worker_state: str = "casting.worker-state"
+
+
+class EncodingSettings(_Section):
+    """How messages are written; JSON is the only encoding of this version."""
+
+    input: Literal["json"] = "json"
+    output: Literal["json"] = "json"
+
+
+class ModelSettings(_Section):
+    """Which model, and where it runs."""
+
+    bundle: str = "current"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    require_gpu: bool = False
+    threads: int = Field(1, ge=1, description="of ONNX Runtime within an operator")
+
+
+class BatchSettings(_Section):
+    """How long and how many scans wait for company."""
+
+    max_windows: int = Field(BATCH_SIZES[-1], ge=1, le=1024)
+    deadline_ms: int = Field(0, ge=0, le=1000, description="how long a scan waits for others; 0 runs at once")
+
+
+class HttpSettings(_Section):
+    """Where `/metrics`, `/livez` and `/readyz` are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(9464, ge=0, le=65535)
+
+
+class LogSettings(_Section):
+    """What is logged, and how: `auto` is text on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class Settings(BaseSettings):
+    """The worker's settings; see the module's docstring for their sources."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="forbid", frozen=True, secrets_dir_missing="error"
+    )
+
+    kafka: KafkaSettings
+    topics: TopicSettings = TopicSettings()
+    start_from: Literal["latest", "earliest", "refuse"] = "latest"
+    encoding: EncodingSettings = EncodingSettings()
+    delivery: Literal["at_least_once"] = "at_least_once"
+    commit_interval_ms: int = Field(100, ge=1, le=60_000)
+    model: ModelSettings = ModelSettings()
+    batch: BatchSettings = BatchSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    secrets_dir: Annotated[Path | None, Field(description="a folder of secret files")] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then what `load` passes in (the TOML file), then secret files."""
+        del dotenv_settings, settings_cls
+        return env_settings, init_settings, NestedSecretsSettingsSource(file_secret_settings, secrets_prefix="")
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: a TOML file, or none.
+        environ: the environment; the process's own by default. Only names are checked in it: values are
+            always read from the process.
+
+    Raises:
+        UsageError: a name that is no setting, a value that does not fit, a file that cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    from_file = _read_toml(config) if config else {}
+    for name in environ:
+        if name.upper().startswith(PREFIX):
+            _check_name(name.upper().removeprefix(PREFIX).lower().split(DELIMITER), name)
+    for path in _paths(from_file):
+        _check_name(path, f"{'.'.join(path)} in {config}")
+    secrets = environ.get(f"{PREFIX}SECRETS_DIR") or from_file.get("secrets_dir")
+    if secrets and Path(secrets).is_dir():
+        for file in Path(secrets).iterdir():
+            if not file.name.startswith("."):
+                _check_name(file.name.lower().split(DELIMITER), str(file))
+    try:
+        return Settings(_secrets_dir=secrets, **from_file)
+    except ValidationError as error:
+        raise UsageError("; ".join(_explain(dict(problem)) for problem in error.errors(include_url=False))) from None
+    except SettingsError as error:
+        raise UsageError(f"expected settings that can be read, got {error}") from None
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The effective settings as plain data; secrets show as stars, those among the `extra` keys too."""
+    plain = settings.model_dump(mode="json")
+    extra: dict[str, str] = plain["kafka"]["extra"]
+    for key in extra:
+        if "password" in key or "secret" in key or key.endswith("key"):
+            extra[key] = "**********"
+    return plain
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(mismatch("a TOML file", error.strerror, str(path))) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(mismatch("TOML", str(error), str(path))) from None
+
+
+def _paths(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping) and (*above, key) != ("kafka", "extra"):
+            yield from _paths(value, (*above, key))
+        else:
+            yield [*above, key]
+
+
+def _check_name(path: list[str], shown: str) -> None:
+    fields: Mapping[str, Any] = Settings.model_fields
+    for depth, part in enumerate(path):
+        if part not in fields:
+            near = difflib.get_close_matches(part, fields, n=1, cutoff=0.5)
+            hint = f"; did you mean `{'.'.join([*path[:depth], near[0]])}`?" if near else ""
+            raise UsageError(f"expected the name of a setting, got `{shown}`{hint} (see `worker config --names`)")
+        annotation = fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            free = path[: depth + 1] == ["kafka", "extra"]
+            if depth + 1 < len(path) and not free:
+                raise UsageError(f"expected the name of a setting, got `{shown}`: `{part}` holds nothing further")
+            return
+        fields = annotation.model_fields
+
+
+def names() -> Iterator[tuple[str, str]]:
+    """Every setting as (environment variable, default)."""
+    for section, outer in Settings.model_fields.items():
+        annotation = outer.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for name, inner in annotation.model_fields.items():
+                shown = "required" if inner.is_required() else inner.get_default(call_default_factory=True)
+                yield f"{PREFIX}{section}{DELIMITER}{name}".upper(), str(shown)
+        else:
+            yield f"{PREFIX}{section}".upper(), str(outer.get_default())
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    variable = PREFIX + DELIMITER.join(str(part) for part in problem["loc"]).upper()
+    if problem["type"] == "missing":
+        if place == "kafka":
+            place, variable = "kafka.bootstrap_servers", f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS"
+        return f"expected a value, got none at {place}; set {variable}, e.g. 127.0.0.1:9092"
+    got = "a secret" if "password" in place else repr(problem["input"])
+    return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}, got {got} at {place} ({variable})"

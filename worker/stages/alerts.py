@@ -1,0 +1,89 @@
+"""Probabilities to alerts, by the policies of `models.alerting`: event time only."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from models.alerting import AlertMachine, AlertPolicy, Transition
+from worker.records import AlertChange, DueScan, GivenUp, Scored
+
+
+@dataclass(slots=True)
+class _Alert:
+    """A machine, and what the messages of its alert must tell besides."""
+
+    machine: AlertMachine
+    heat_id: str | None = None
+    position_from_m: float | None = None
+    position_to_m: float | None = None
+    opened_at_ms: int = 0
+    probability: float = 0.0
+
+
+class Alerts:
+    """The alerts of all strands of this worker."""
+
+    def __init__(self, targets: Sequence[str], policies: Mapping[str, AlertPolicy]) -> None:
+        """`targets`: in the order of the model's output."""
+        self._targets = tuple(targets)
+        self._policies = policies
+        self._strands: dict[str, list[_Alert]] = {}
+
+    def advance(self, entry: Scored | GivenUp) -> Iterator[AlertChange]:
+        """Take the next entry in log order; yield the alerts that opened or closed by it."""
+        if isinstance(entry, GivenUp):
+            yield from self._give_up(entry)
+        elif entry.probabilities is not None:
+            yield from self._observe(entry.scan, entry.probabilities)
+
+    def forget(self, strand_id: str) -> None:
+        """Drop a strand's alerts without a word: another worker has it now."""
+        self._strands.pop(strand_id, None)
+
+    def _observe(self, scan: DueScan, probabilities: tuple[float, ...]) -> Iterator[AlertChange]:
+        alerts = self._strands.get(scan.strand_id)
+        if alerts is None:
+            alerts = [_Alert(AlertMachine(self._policies[target])) for target in self._targets]
+            self._strands[scan.strand_id] = alerts
+        for target, alert, probability in zip(self._targets, alerts, probabilities, strict=True):
+            was_idle = not (alert.machine.is_open or alert.machine.is_rising)
+            transition = alert.machine.observe(scan.event_time_ms, probability)
+            if was_idle:
+                alert.position_from_m = scan.strand_position_m
+            alert.position_to_m, alert.probability = scan.strand_position_m, probability
+            if transition is Transition.OPENED:
+                alert.opened_at_ms, alert.heat_id = scan.event_time_ms, scan.heat_id
+            if transition is not None:
+                yield _change(alert, transition, scan.strand_id, target, scan.event_time_ms, _why(alert, transition))
+
+    def _give_up(self, given_up: GivenUp) -> Iterator[AlertChange]:
+        for target, alert in zip(self._targets, self._strands.pop(given_up.strand_id, ()), strict=False):
+            transition = alert.machine.give_up()
+            if transition is not None:
+                yield _change(alert, transition, given_up.strand_id, target, given_up.event_time_ms, given_up.why)
+
+
+def _change(
+    alert: _Alert, transition: Transition, strand_id: str, target: str, event_time_ms: int, why: str
+) -> AlertChange:
+    return AlertChange(
+        transition=transition,
+        strand_id=strand_id,
+        target=target,
+        severity=alert.machine.policy.severity,
+        probability=alert.probability,
+        peak=alert.machine.peak,
+        opened_at_ms=alert.opened_at_ms,
+        event_time_ms=event_time_ms,
+        closed_at_ms=alert.machine.closed_at_ms if transition is Transition.CLOSED else None,
+        heat_id=alert.heat_id,
+        position_from_m=alert.position_from_m,
+        position_to_m=alert.position_to_m,
+        why=why,
+    )
+
+
+def _why(alert: _Alert, transition: Transition) -> str:
+    policy = alert.machine.policy
+    if transition is Transition.OPENED:
+        return f"probability at or above {policy.open:.2f} for {policy.on_delay_ms / 1000:g} s"
+    return f"probability below {policy.close:.2f} for {policy.off_delay_ms / 1000:g} s"

@@ -1,0 +1,106 @@
+"""Scans to windows: one rolling window a strand, by the rules of `models.windows`.
+
+A strand belongs to the partition its scans come from; when the partition goes, so do its strands. Nothing
+outside this file and `models` assumes that a strand's state is a window.
+"""
+
+from collections.abc import Iterator
+
+from models.messages import SensorScan
+from models.windows import Float32Array, Outcome, StrandWindow, WindowRules
+from worker.records import DueScan, DueWindow, GivenUp, Origin, ScanBlock
+
+EVICT_AFTER_RECORDS = 100_000
+"""A strand without a scan for this many offsets of its partition is forgotten: memory stays bounded."""
+
+Partition = tuple[str, int]
+
+
+class _Strand:
+    __slots__ = ("last_offset", "window")
+
+    def __init__(self, window: StrandWindow) -> None:
+        self.window = window
+        self.last_offset = 0
+
+
+class Windows:
+    """The rolling windows of all strands of this worker."""
+
+    def __init__(self, rules: WindowRules, sensors: int, evict_after_records: int = EVICT_AFTER_RECORDS) -> None:
+        self._rules = rules
+        self._sensors = sensors
+        self._evict_after = evict_after_records
+        self._partitions: dict[Partition, dict[str, _Strand]] = {}
+        self._swept: dict[Partition, int] = {}
+        self.outcomes = dict.fromkeys(Outcome, 0)
+
+    def advance(self, block: ScanBlock) -> Iterator[DueWindow | GivenUp]:
+        """Take the scans in log order; yield what is due, and the strands that are given up.
+
+        A yielded window is a view: use it before asking for the next.
+        """
+        for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
+            yield from self._sweep(origin)
+            yield from self._take(origin, scan, row)
+
+    def drop(self, partition: Partition) -> list[str]:
+        """Forget a partition's strands, for it belongs to another worker now; says which they were."""
+        self._swept.pop(partition, None)
+        return list(self._partitions.pop(partition, ()))
+
+    def last_times_ms(self) -> list[int]:
+        """The newest event time of every strand."""
+        return [
+            last
+            for strands in self._partitions.values()
+            for strand in strands.values()
+            if (last := strand.window.timeline.last_ms) is not None
+        ]
+
+    def _take(self, origin: Origin, scan: SensorScan, row: Float32Array) -> Iterator[DueWindow | GivenUp]:
+        strands = self._partitions.setdefault((origin.topic, origin.partition), {})
+        strand = strands.get(scan.strand_id)
+        if strand is None:
+            strand = _Strand(StrandWindow(self._rules, scan.strand_id, self._sensors))
+            strands[scan.strand_id] = strand
+        strand.last_offset = origin.offset
+        window = strand.window
+        before = window.timeline.last_ms
+        verdict = window.push(scan.event_time_ms, row)
+        self.outcomes[verdict.outcome] += 1
+        if verdict.restarted and before is not None:
+            yield GivenUp(scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
+        if verdict.due:
+            yield DueWindow(_due_scan(origin, scan, window), window.rows)
+
+    def _sweep(self, origin: Origin) -> Iterator[GivenUp]:
+        """Evict silent strands. Decided by offsets alone, so that a replay of the log decides the same."""
+        partition = (origin.topic, origin.partition)
+        cell = origin.offset // max(1, self._evict_after // 10)
+        if self._swept.get(partition) == cell:
+            return
+        self._swept[partition] = cell
+        strands = self._partitions.get(partition, {})
+        for strand_id in [s for s, strand in strands.items() if origin.offset - strand.last_offset > self._evict_after]:
+            last = strands.pop(strand_id).window.timeline.last_ms
+            yield GivenUp(strand_id, last or 0, f"no scan in the last {self._evict_after} records of its partition")
+
+
+def _due_scan(origin: Origin, scan: SensorScan, window: StrandWindow) -> DueScan:
+    return DueScan(
+        origin=origin,
+        strand_id=scan.strand_id,
+        seq=scan.seq,
+        event_time_ms=scan.event_time_ms,
+        heat_id=scan.heat_id,
+        strand_position_m=scan.strand_position_m,
+        window_start_ms=window.start_ms,
+        missing_fraction=window.missing_fraction,
+        is_full=window.is_full,
+    )
+
+
+def _why_restarted(before_ms: int, now_ms: int) -> str:
+    step = (now_ms - before_ms) / 1000
+    return f"a gap of {step:.1f} s in its scans" if step > 0 else f"its clock was set back by {-step:.1f} s"
