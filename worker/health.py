@@ -19,7 +19,7 @@ from worker.errors import StartupError
 from worker.metrics import Metrics
 
 Clock = Callable[[], float]
-_JSON = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+_JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 class Health:
@@ -83,10 +83,10 @@ class HealthServer:
                 return body
             probe = {"/livez": health.live, "/readyz": health.unready}.get(path)
             if probe is None:
-                start_response("404 Not Found", _JSON)
+                start_response("404 Not Found", list(_JSON))
                 return [b'{"status": "not found", "reasons": ["try /metrics, /livez or /readyz"]}\n']
             reasons = probe()
-            start_response("503 Service Unavailable" if reasons else "200 OK", _JSON)
+            start_response("503 Service Unavailable" if reasons else "200 OK", list(_JSON))
             return [json.dumps({"status": "unavailable" if reasons else "ok", "reasons": reasons}).encode() + b"\n"]
 
         try:

@@ -140,25 +140,22 @@ class Settings(BaseSettings):
         return env_settings, init_settings, NestedSecretsSettingsSource(file_secret_settings, secrets_prefix="")
 
 
-def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(config: Path | None = None) -> Settings:
     """Read the settings.
 
     Args:
         config: a TOML file, or none.
-        environ: the environment; the process's own by default. Only names are checked in it: values are
-            always read from the process.
 
     Raises:
         UsageError: a name that is no setting, a value that does not fit, a file that cannot be read.
     """
-    environ = os.environ if environ is None else environ
     from_file = _read_toml(config) if config else {}
-    for name in environ:
+    for name in os.environ:
         if name.upper().startswith(PREFIX):
             _check_name(name.upper().removeprefix(PREFIX).lower().split(DELIMITER), name)
     for path in _paths(from_file):
         _check_name(path, f"{'.'.join(path)} in {config}")
-    secrets = environ.get(f"{PREFIX}SECRETS_DIR") or from_file.get("secrets_dir")
+    secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or from_file.get("secrets_dir")
     if secrets and Path(secrets).is_dir():
         for file in Path(secrets).iterdir():
             if not file.name.startswith("."):

@@ -1,0 +1,107 @@
+"""Scores to alerts to messages: what an operator reads."""
+
+from support.bundles import POLICY, manifest
+
+from models.alerting import alert_id
+from models.messages import decode_alert, decode_prediction
+from worker.records import AlertChange, DeadLetter, DueScan, GivenUp, Origin, RawRecord, Scored
+from worker.stages.alerts import Alerts
+from worker.stages.encode import Encoder
+
+SHA = "ab" * 32
+ENCODER = Encoder(manifest(files={"model.onnx": SHA, "golden.npz": SHA}), "1.2.3")
+
+
+def scored(second: int, probability: float | None, strand: str = "p.c.s", missing: float = 0.0) -> Scored:
+    scan = DueScan(
+        Origin("t", 0, second),
+        strand,
+        second,
+        second * 1000,
+        f"H{second}",
+        second / 10,
+        0,
+        missing,
+        probability is not None,
+    )
+    return Scored(scan, None if probability is None else (probability,))
+
+
+def changes(alerts: Alerts, *entries: Scored | GivenUp) -> list[AlertChange]:
+    return [change for entry in entries for change in alerts.advance(entry)]
+
+
+def fresh() -> Alerts:
+    return Alerts(["sticker"], {"sticker": POLICY})
+
+
+def test_opening_tells_where_and_in_which_heat_the_rise_began() -> None:
+    (opened,) = changes(fresh(), scored(1, 0.1), scored(2, 0.9), scored(3, 0.95))
+    alert = decode_alert(ENCODER.alert(opened).value or b"")
+    assert (alert.state, alert.severity, alert.target, alert.heat_id) == ("open", "critical", "sticker", "H3")
+    assert (alert.opened_at_ms, alert.closed_at_ms, alert.probability) == (3000, None, 0.95)
+    assert alert.strand_position_range_m is not None
+    assert (alert.strand_position_range_m.from_m, alert.strand_position_range_m.to_m) == (0.2, 0.3)
+    assert alert.alert_id == alert_id("p.c.s", "sticker", SHA[:12], 3000)
+    assert alert.message == "sticker suspected on p.c.s: probability at or above 0.70 for 1 s"
+
+
+def test_closing_shares_the_alert_id_and_tells_the_peak() -> None:
+    rise_and_fall = [scored(s, p) for s, p in enumerate([0.9, 0.9, 0.99, 0.1, 0.1, 0.1])]
+    opened, closed = (decode_alert(ENCODER.alert(c).value or b"") for c in changes(fresh(), *rise_and_fall))
+    assert opened.alert_id == closed.alert_id
+    assert (closed.state, closed.closed_at_ms, closed.peak_probability) == ("closed", 5000, 0.99)
+
+
+def test_given_up_strand_closes_its_alert_and_says_why() -> None:
+    alerts = fresh()
+    changes(alerts, scored(1, 0.9), scored(2, 0.9))
+    (closed,) = changes(alerts, GivenUp("p.c.s", 60_000, "a gap of 58.0 s in its scans"))
+    alert = decode_alert(ENCODER.alert(closed).value or b"")
+    assert (alert.state, alert.closed_at_ms, alert.event_time_ms) == ("closed", 2000, 60_000)
+    assert alert.message == "sticker over on p.c.s: a gap of 58.0 s in its scans"
+
+
+def test_warming_predictions_do_not_move_alerts() -> None:
+    assert changes(fresh(), scored(1, 0.9), scored(2, None), scored(3, None)) == []
+
+
+def test_alerts_of_different_strands_are_their_own() -> None:
+    opened = changes(fresh(), scored(1, 0.9, "p.c.a"), scored(1, 0.9, "p.c.b"), scored(2, 0.9, "p.c.b"))
+    assert [change.strand_id for change in opened] == ["p.c.b"]
+
+
+def test_forgotten_strand_closes_nothing() -> None:
+    alerts = fresh()
+    changes(alerts, scored(1, 0.9), scored(2, 0.9))
+    alerts.forget("p.c.s")
+    assert changes(alerts, GivenUp("p.c.s", 60_000, "gap")) == []
+
+
+def test_prediction_says_how_good_its_window_was() -> None:
+    qualities = {}
+    for name, entry in {
+        "good": scored(1, 0.25, missing=0.2),
+        "degraded": scored(1, 0.25, missing=0.21),
+        "warming": scored(1, None),
+    }.items():
+        outgoing, quality = ENCODER.prediction(entry)
+        prediction = decode_prediction(outgoing.value or b"")
+        assert prediction.quality == quality
+        qualities[name] = (prediction.quality, prediction.probability, prediction.probabilities)
+        assert (outgoing.key, outgoing.event_time_ms) == (b"p.c.s", 1000)
+    assert qualities == {
+        "good": ("good", 0.25, {"sticker": 0.25}),
+        "degraded": ("degraded", 0.25, {"sticker": 0.25}),
+        "warming": ("warming", None, {}),
+    }
+
+
+def test_dead_letter_keeps_key_and_bytes_and_tells_where_they_stood() -> None:
+    record = RawRecord(Origin("casting.sensors", 3, 77), b"key", b"\xff")
+    outgoing = ENCODER.dead_letter(DeadLetter(record, "encoding", "x" * 2000))
+    assert (outgoing.key, outgoing.value, outgoing.destination) == (b"key", b"\xff", "dead_letters")
+    assert outgoing.headers == {
+        "reason": "encoding", "detail": "x" * 500, "topic": "casting.sensors", "partition": "3", "offset": "77",
+        "worker_version": "1.2.3",
+    }  # fmt: skip
