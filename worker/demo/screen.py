@@ -63,9 +63,10 @@ class Screen:
         if not self._console.is_terminal:
             self._console.print(_alert_line(alert, remark), soft_wrap=True)
 
-    def say(self, text: str) -> None:
-        """One line about the demonstration itself."""
-        self._console.print(text, soft_wrap=True, highlight=False)
+    def announce(self, text: str) -> None:
+        """Where nothing is drawn, say in a line what is going on."""
+        if not self._console.is_terminal:
+            self._console.print(text, soft_wrap=True, highlight=False)
 
     def __rich__(self) -> Group:
         strands = Table(box=None, pad_edge=False, expand=False, title=self._title, title_justify="left")

@@ -23,6 +23,7 @@ def watch(settings: Settings, seconds: float | None, should_stop: Callable[[], b
     screen.footer = lambda: f"{count} predictions read; Ctrl-C ends"
     ends = None if seconds is None else time.monotonic() + seconds
     with Reader(settings.kafka, [topics.predictions, topics.alerts], from_beginning=False) as reader, screen.live():
+        screen.announce(f"watching {topics.predictions} and {topics.alerts} at {settings.kafka.bootstrap_servers}")
         while not should_stop() and (ends is None or time.monotonic() < ends):
             for topic, value in reader.read(_WAIT_S):
                 if topic == topics.alerts:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
+from confluent_kafka import KafkaError
+
 from models.errors import UsageError
 from worker.logs import KAFKA_LOGGER
 from worker.settings import KafkaSettings
@@ -24,7 +26,12 @@ _OURS = {
 }  # fmt: skip
 """Keys that carry a guarantee: `kafka.extra` may not change them."""
 
-OnError = Callable[[Any], None]
+OnError = Callable[[KafkaError], None]
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client can no longer be used; librdkafka wraps what it tells of it in an error that is not."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL
 
 
 def common(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from worker import logs
 from worker.errors import DeliveryError
 from worker.kafka import config
+from worker.kafka.config import is_fatal
 from worker.kafka.offsets import OffsetLedger, Partition, Ticket
 from worker.kafka.source import Source
 from worker.metrics import Metrics
@@ -177,7 +178,7 @@ class AtLeastOnceSink:
                 self._ledger.committed((tp.topic, tp.partition), tp.offset)
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if is_fatal(error):
             self._failure = self._failure or DeliveryError(f"expected a working producer, got {error.str()}")
         else:
             log.warning("kafka", error=error.name(), detail=error.str())

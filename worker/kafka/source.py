@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from worker import logs
 from worker.errors import DeliveryError, StartupError, StrandwatchError
 from worker.kafka import config
+from worker.kafka.config import is_fatal
 from worker.kafka.offsets import Partition
 from worker.metrics import Metrics
 from worker.records import Origin, RawRecord
@@ -185,12 +186,12 @@ class Source:
         self.on_assigned({key: start})
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _TAKEN_OVER:
+        if error.code() in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):
             self._failure = self._failure or DeliveryError(
                 f"expected to be the only `{self._settings.kafka.member}`, got {error.str()}: another worker took this "
                 "slot over; give every worker its own kafka.slot"
             )
-        elif error.fatal():
+        elif is_fatal(error):
             self._failure = self._failure or DeliveryError(f"expected a working consumer, got {error.str()}")
         else:
             log.warning("kafka", error=error.name(), detail=error.str())

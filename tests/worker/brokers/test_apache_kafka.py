@@ -14,8 +14,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from support.kafka_broker import Topics
 
-from worker.brokers.apache_kafka import ApacheKafka, Node
+from worker.brokers.apache_kafka import ApacheKafka
 from worker.brokers.errors import BrokerError
+from worker.brokers.node import Node
+from worker.brokers.node_settings import free_ports
 from worker.brokers.topics import admin_client, create_topics, delete_topics
 
 MODULE = [sys.executable, "-m", "worker.brokers.apache_kafka"]
@@ -47,7 +49,7 @@ def consume(bootstrap_servers: str, topic: str, count: int, **settings: object) 
     got = consumer.consume(count, timeout=60)
     consumer.close()
     assert [message.error() for message in got] == [None] * len(got)
-    return [message.value() for message in got]
+    return [message.value() or b"" for message in got]
 
 
 def assert_ended(*processes: psutil.Process, within_s: float = 15.0) -> None:
@@ -78,7 +80,7 @@ def test_a_topic_nobody_created_is_missing(kafka_bootstrap: str) -> None:
     missing = "test-never-created"
     admin = admin_client(kafka_bootstrap)
     # Asking for it by name is what would make a broker with automatic topics create it.
-    assert admin.list_topics(missing, timeout=10).topics[missing].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+    assert admin.list_topics(missing, timeout=10).topics[missing].error == KafkaError.UNKNOWN_TOPIC_OR_PART
     assert missing not in admin.list_topics(timeout=10).topics
 
 
@@ -150,9 +152,6 @@ def test_three_brokers_keep_three_copies_and_go_on_without_one() -> None:
 
 @pytest.mark.kafka(own=True)
 def test_a_broker_that_does_not_start_shows_the_end_of_its_log() -> None:
-    message = r"(?s)got exit code 1; the last lines of its log:\n.*node.id"
-    with pytest.raises(BrokerError, match=message), ApacheKafka(extra={"node.id": "-7"}):
-        pass
     message = r"(?s)node 1 to run, got its end with exit code 1; the last lines of its log:\n.*no\.such\.Reporter"
     with pytest.raises(BrokerError, match=message), ApacheKafka(extra={"metric.reporters": "no.such.Reporter"}):
         pass
@@ -178,7 +177,7 @@ def test_killing_the_owner_ends_java_and_removes_the_data() -> None:
 @pytest.mark.kafka(own=True)
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_in_the_foreground_it_has_the_casting_topics_and_ends_in_good_order() -> None:
-    command = [*MODULE, "--partitions", "2"]
+    command = [*MODULE, "--partitions", "2", "--port", str(free_ports(1)[0])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

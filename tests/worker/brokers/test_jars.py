@@ -28,7 +28,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Path]:
+def served(tmp_path: Path) -> Path:
     """A folder that a Maven repository on loopback serves."""
     root = tmp_path / "repository"
     for coordinate, content in CONTENTS.items():

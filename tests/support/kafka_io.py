@@ -1,0 +1,76 @@
+"""Scans in and outputs back, by clients that know nothing of the worker."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+
+from models.messages import SensorScan, encode
+
+
+def publish(bootstrap: str, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:
+    """Publish (key, value) records in order and wait until all are acknowledged."""
+    refused: list[object] = []
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 5, "enable.idempotence": True, "message.max.bytes": 64 << 20,
+         "partitioner": "murmur2_random", "queue.buffering.max.messages": 1_000_000}
+    )  # fmt: skip
+    for key, value in records:
+        producer.produce(topic, value, key, on_delivery=lambda error, _: refused.append(error) if error else None)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    assert refused == []
+
+
+def publish_scans(bootstrap: str, topic: str, scans: Iterable[SensorScan]) -> None:
+    """Publish scans keyed by strand."""
+    publish(bootstrap, topic, ((scan.strand_id, encode(scan)) for scan in scans))
+
+
+def read_back(
+    bootstrap: str, topic: str, enough: Callable[[Sequence[Message]], bool], within_s: float = 60.0
+) -> list[Message]:
+    """Everything in a topic, from its beginning until it is `enough`, then until nothing more comes."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
+         "isolation.level": "read_committed"}
+    )  # fmt: skip
+    found: list[Message] = []
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        deadline = time.monotonic() + within_s
+        while True:
+            messages = consumer.consume(10_000, 0.5)
+            assert all(message.error() is None for message in messages)
+            found += messages
+            if enough(found) and not messages:
+                return found
+            assert time.monotonic() < deadline, f"only {len(found)} records came to {topic} within {within_s:g} s"
+    finally:
+        consumer.close()
+
+
+def at_least(count: int) -> Callable[[Sequence[Message]], bool]:
+    """Enough is this many."""
+    return lambda found: len(found) >= count
+
+
+def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """The offset after the last record of every partition."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "independent-reader"})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+    finally:
+        consumer.close()
+
+
+def committed_offsets(bootstrap: str, group: str, topic: str, partitions: int) -> dict[int, int]:
+    """What a group has committed; -1001 for nothing."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        asked = [TopicPartition(topic, partition) for partition in range(partitions)]
+        return {tp.partition: tp.offset for tp in consumer.committed(asked, timeout=10)}
+    finally:
+        consumer.close()
