@@ -190,7 +190,7 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise ContractError(mismatch(f"at most {_MAX_FILE_BYTES} bytes", path.stat().st_size, f"{path}: {remedy}"))
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in ("meta", "event_time_ms", "values", "strand_position_mm")}
     except FileNotFoundError as error:
         raise ContractError(f"expected a recording, got no such file at {path}: {remedy}") from error

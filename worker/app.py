@@ -95,10 +95,10 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
         StrandwatchError: the worker cannot start or cannot go on; its message says why.
     """
     metrics = metrics or Metrics()
-    health = Health(metrics, time.monotonic)
+    health = Health(metrics.ready.set, time.monotonic)
     health.wait_for("model", "the model is being loaded")
     health.wait_for("kafka", f"waiting for the broker at {settings.kafka.bootstrap_servers}")
-    with HealthServer(settings.http.host, settings.http.port, health, metrics) as server:
+    with HealthServer(settings.http.host, settings.http.port, health, metrics.registry) as server:
         log.info("worker starting", version=__version__, port=server.port, delivery=settings.delivery)
         predictor = load_predictor(settings)
         manifest = predictor.manifest

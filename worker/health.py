@@ -12,11 +12,10 @@ from socketserver import ThreadingMixIn
 from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from models.errors import mismatch
 from worker.errors import StartupError
-from worker.metrics import Metrics
 
 Clock = Callable[[], float]
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
@@ -25,8 +24,9 @@ _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 class Health:
     """What the worker says of itself; written by the loop, read by the endpoint's thread."""
 
-    def __init__(self, metrics: Metrics, clock: Clock, stall_s: float = 30.0) -> None:
-        self._metrics = metrics
+    def __init__(self, show_ready: Callable[[float], None], clock: Clock, stall_s: float = 30.0) -> None:
+        """`show_ready`: told 1 or 0 whenever readiness may have changed; the gauge's `set`."""
+        self._show_ready = show_ready
         self._clock = clock
         self._stall_s = stall_s
         self._reasons: dict[str, str] = {}
@@ -39,12 +39,12 @@ class Health:
     def wait_for(self, part: str, reason: str) -> None:
         """`part` is not ready, because of `reason`."""
         self._reasons = {**self._reasons, part: reason}
-        self._metrics.ready.set(0)
+        self._show_ready(0)
 
     def have(self, part: str) -> None:
         """`part` is ready."""
         self._reasons = {name: reason for name, reason in self._reasons.items() if name != part}
-        self._metrics.ready.set(0 if self._reasons else 1)
+        self._show_ready(0 if self._reasons else 1)
 
     def live(self) -> list[str]:
         """Why the worker is not live; empty if it is."""
@@ -66,15 +66,15 @@ class _Quiet(WSGIRequestHandler):
 
 
 class HealthServer:
-    """Serves a `Health` and its metrics until closed."""
+    """Serves a `Health` and a registry of metrics until closed."""
 
-    def __init__(self, host: str, port: int, health: Health, metrics: Metrics) -> None:
+    def __init__(self, host: str, port: int, health: Health, registry: CollectorRegistry) -> None:
         """Listen; port 0 takes a free one.
 
         Raises:
             StartupError: the address cannot be had.
         """
-        prometheus = make_wsgi_app(metrics.registry)
+        prometheus = make_wsgi_app(registry)
 
         def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             path = environ.get("PATH_INFO", "/")

@@ -30,6 +30,10 @@ def configure(level: str, style: Literal["auto", "json", "text"]) -> None:
             ],
         )
     )
+    # `kafka.extra` goes to every client; that one of them has no use for a key is no news.
+    handler.addFilter(
+        lambda record: not ("CONFWARN" in record.getMessage() and "will be ignored" in record.getMessage())
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -111,13 +111,3 @@ def test_doctor_tells_what_is_wrong_and_still_looks_at_the_rest(env: dict[str, s
     assert not findings["broker"]["ok"]
     assert findings["model"]["ok"]
     assert "execution provider in use: CPUExecutionProvider" in findings["model"]["detail"]
-
-
-def test_packages_are_imported_from_this_repository() -> None:
-    import models
-    import trainer
-    import worker as worker_package
-
-    root = Path(__file__).parents[2]
-    for package in (models, trainer, worker_package):
-        assert Path(package.__file__ or "").parent.parent == root

@@ -23,8 +23,8 @@ class Clock:
 @pytest.fixture
 def served() -> Iterator[tuple[HealthServer, Health, Clock]]:
     metrics, clock = Metrics(), Clock()
-    health = Health(metrics, clock, stall_s=30)
-    with HealthServer("127.0.0.1", 0, health, metrics) as server:
+    health = Health(metrics.ready.set, clock, stall_s=30)
+    with HealthServer("127.0.0.1", 0, health, metrics.registry) as server:
         yield server, health, clock
 
 
@@ -74,4 +74,4 @@ def test_other_paths_say_what_there_is(served: tuple[HealthServer, Health, Clock
 def test_taken_port_is_an_error_that_says_what_to_set(served: tuple[HealthServer, Health, Clock]) -> None:
     server, health, _ = served
     with pytest.raises(StartupError, match="STRANDWATCH_HTTP__PORT"):
-        HealthServer("127.0.0.1", server.port, health, Metrics())
+        HealthServer("127.0.0.1", server.port, health, Metrics().registry)

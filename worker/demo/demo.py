@@ -72,6 +72,7 @@ class Demo:
         ends = time.monotonic() + self._options.seconds
         player.start()
         with self._screen.live():
+            self._screen.announce(f"playing a simulated line for {self._options.seconds:g} s")
             while time.monotonic() < ends and not stop() and player.is_alive():
                 worker.raise_if_failed()
                 self._read(reader, settings, score, player)
@@ -120,7 +121,8 @@ class Demo:
 def _settings(bootstrap: str, bundle: str) -> Settings:
     # `model_construct`: the demo is whole in itself and must not read the surrounding STRANDWATCH_ variables.
     return Settings.model_construct(
-        kafka=KafkaSettings(bootstrap_servers=bootstrap, group_id="strandwatch-demo"),
+        # The in-process broker answers a fetch that came too early only when its time is up; a real one at once.
+        kafka=KafkaSettings(bootstrap_servers=bootstrap, group_id="strandwatch-demo", extra={"fetch.wait.max.ms": "5"}),
         start_from="earliest",
         model=ModelSettings(bundle=bundle),
         http=HttpSettings(port=0),

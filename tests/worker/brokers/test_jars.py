@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import http.server
 import re
@@ -81,12 +82,18 @@ def test_a_wrong_checksum_is_an_error_that_names_the_jar_and_leaves_no_cache(
     assert list((tmp_path / "cache").rglob("*")) == []
 
 
+# jgo does not close the answer "not found"; it must be collected here, not in the midst of another test.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_jar_the_repository_lacks_is_an_error_that_names_both(
     tmp_path: Path, served: Path, repositories: dict[str, str]
 ) -> None:
+    def fetch() -> None:
+        with pytest.raises(BrokerError, match=rf"expected {JARS[0].coordinate} from {repositories['loopback']}, got"):
+            kafka_jars(tmp_path / "cache", jars=JARS, repositories=repositories)
+
     repository_path(served, JARS[0].coordinate).unlink()
-    with pytest.raises(BrokerError, match=rf"expected {JARS[0].coordinate} from {repositories['loopback']}, got"):
-        kafka_jars(tmp_path / "cache", jars=JARS, repositories=repositories)
+    fetch()
+    gc.collect()
 
 
 def test_an_unreachable_repository_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""`trainer simulate` and the command line around it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import recording as recordings
+from trainer import cli
+from trainer.datasets.dataset import Dataset
+
+
+def run(*arguments: str) -> int:
+    """Run the command line in this process; its exit code."""
+    before = sys.argv
+    sys.argv = ["trainer", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    finally:
+        sys.argv = before
+    return 0
+
+
+def test_a_dataset_is_simulated_and_told_as_json(tmp_path, capsys):
+    out = tmp_path / "line"
+    code = run("simulate", "--hours", "0.1", "--strands", "3", "--seed", "4", "--out", str(out), "--json")
+    assert code == 0
+    told = json.loads(capsys.readouterr().out)
+    dataset = Dataset.open(out)
+    assert told["fingerprint"] == dataset.info.fingerprint
+    assert told["sequences"] == {"train": 1, "validation": 1, "test": 1}
+    assert (told["rows"], told["strand_hours"], dataset.info.seed) == (3 * 720, 0.3, 4)
+    assert dataset.info.line == "line/v0"
+    assert dataset.info.configuration["sticker"]["amplitude_k"] == [15.0, 50.0]
+
+
+def test_progress_is_plain_lines_off_a_terminal_and_the_result_a_sentence(tmp_path, capsys):
+    assert run("simulate", "--hours", "0.05", "--strands", "2", "--out", str(tmp_path / "line")) == 0
+    out, err = capsys.readouterr()
+    assert "fingerprint" in out
+    assert "leave a split empty" in out
+    assert err.splitlines() == ["simulating: 0.05 of 0.10 strand-hours", "simulating: 0.10 of 0.10 strand-hours"]
+    assert "\x1b" not in err + out
+
+
+def test_rates_can_be_set_and_switched_off(tmp_path, capsys):
+    off = ["--rate", "film_fracture=0", "--rate", "speed_step=0"]
+    arguments = ["--hours", "1", "--strands", "1", "--out", str(tmp_path / "line"), "--json"]
+    assert run("simulate", *arguments, "--rate", "sticker=8", *off) == 0
+    assert set(json.loads(capsys.readouterr().out)["events"]) == {"sticker"}
+
+
+def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
+    path = tmp_path / "line.npz"
+    assert run("simulate", "--recording", str(path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == path.stat().st_size
+    assert recordings.read(path).events == recordings.read(recordings.default_path()).events
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hours", "1"], "error: expected one of --out and --recording"),
+        (["--out", "x", "--recording", "y.npz"], "error: expected one of --out and --recording"),
+        (["--recording", "y.txt"], "error: expected a name that ends in .npz, got y.txt at --recording"),
+        (["--out", "x", "--rate", "sticker"], "error: expected TYPE=N"),
+        (["--out", "x", "--rate", "earthquake=1"], "error: expected TYPE=N"),
+        (["--out", "x", "--rate", "sticker=99"], "error: expected 0.0 to 10.0 1/strand-hour, got 99.0 at per_hour"),
+        (["--out", "."], "error: expected a new or empty folder, got a folder that is not empty at ."),
+        (["--out", "x", "--hours", "-1"], "Invalid value for '--hours'"),
+    ],
+)
+def test_wrong_usage_ends_with_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text("keep")
+    assert run("simulate", *arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("command", [[], ["simulate"], ["import"], ["import", "skab"], ["stream"]])
+def test_help_teaches_with_an_example_within_80_columns(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(*command, "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    example = next(index for index, line in enumerate(lines) if line.strip() == "Example:")
+    assert lines[example + 1].strip().startswith("trainer ")
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    heavy = ("torch", "pyarrow", "scipy", "confluent_kafka")
+    code = f"import sys, trainer.cli; print([name for name in {heavy} if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert found.stdout.strip() == "[]"

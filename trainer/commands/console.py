@@ -1,0 +1,45 @@
+"""How commands talk: results on stdout, progress on stderr; a bar on a terminal, plain lines elsewhere."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+Advance = Callable[[float], None]
+
+
+@contextmanager
+def progress(what: str, total: float, unit: str) -> Iterator[Advance]:
+    """Show how far something is; yields a function that takes what was done since the last call."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda amount: bar.advance(task, amount)
+    else:
+        yield _lines(what, total, unit)
+
+
+def _lines(what: str, total: float, unit: str) -> Advance:
+    """A line for each further tenth."""
+    done, told = 0.0, 0
+    decimals = 0 if total >= 100 else 2
+
+    def advance(amount: float) -> None:
+        nonlocal done, told
+        done += amount
+        tenths = int(10 * done / total + 1e-9) if total else 10
+        if tenths > told:
+            told = tenths
+            print(f"{what}: {done:,.{decimals}f} of {total:,.{decimals}f} {unit}", file=sys.stderr, flush=True)
+
+    return advance
+
+
+def tell(result: Mapping[str, object], sentences: list[str], *, as_json: bool) -> None:
+    """Print a command's result: one JSON object for a machine, sentences for a person."""
+    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(sentences), flush=True)

@@ -1,0 +1,135 @@
+"""`trainer simulate`: hours of a simulated line as a dataset, or the short recording that the worker ships."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.errors import UsageError
+from trainer.commands.console import progress, tell
+
+if TYPE_CHECKING:
+    from trainer.line.config import LineConfig
+
+_RATES = ("sticker", "film_fracture", "speed_step")
+
+
+def command(
+    hours: Annotated[float, typer.Option(min=0.05, max=100_000, help="Hours to cast on each strand.")] = 10.0,
+    strands: Annotated[int, typer.Option(min=1, max=1000, help="Number of strands.")] = 4,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn; 1 if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the dataset: new, or empty.")] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE=N", help="Events in a strand-hour: sticker, film_fracture, speed_step; 0 is off."),
+    ] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="Write the demo's twenty minutes to this .npz instead of a dataset.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Simulate a casting line: stickers, their look-alikes, and twenty sensors.
+
+    The same seed makes the same bytes. A sequence is about an hour; whole
+    sequences go to the splits train, validation and test.
+
+    Example:
+      trainer simulate --hours 10 --strands 4 --seed 1 --out data/line
+    """
+    if (out is None) == (recording is None):
+        raise UsageError("expected one of --out and --recording, got both or none: say where to write")
+    config = _config(rate or [])
+    if recording is not None:
+        _record(config, seed, recording, as_json=as_json)
+    elif out is not None:
+        _simulate(config, hours, strands, 1 if seed is None else seed, out, as_json=as_json)
+
+
+def _config(rates: list[str]) -> "LineConfig":
+    from pydantic import ValidationError
+
+    from trainer.line.config import LineConfig
+
+    sections: dict[str, dict[str, float]] = {}
+    for pair in rates:
+        kind, _, number = pair.partition("=")
+        try:
+            sections[kind] = {"per_hour": float(number)}
+        except ValueError:
+            kind = ""
+        if kind not in _RATES:
+            raise UsageError(f"expected TYPE=N with a type of {', '.join(_RATES)}, got `{pair}` at --rate")
+    try:
+        return LineConfig.model_validate(sections)
+    except ValidationError as error:
+        raise UsageError(f"{error.errors()[0]['msg'].removeprefix('Value error, ')} of --rate") from error
+
+
+def _simulate(config: "LineConfig", hours: float, strands: int, seed: int, out: Path, *, as_json: bool) -> None:
+    from models.features import CASTING_SENSORS
+    from trainer.datasets.writer import DatasetWriter
+    from trainer.line.simulator import TARGETS, simulate
+
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    writer = DatasetWriter(
+        out,
+        line=config.version,
+        seed=seed,
+        period_ms=config.period_ms,
+        sensors=CASTING_SENSORS,
+        targets=TARGETS,
+        configuration=config.model_dump(mode="json"),
+    )
+    counts: dict[str, int] = {}
+    with progress("simulating", hours * strands, "strand-hours") as advance, writer:
+        for made in simulate(config, strands=strands, hours=hours, seed=seed):
+            writer.add(made.sequence, made.events)
+            for event in made.events:
+                counts[event.type] = counts.get(event.type, 0) + 1
+            advance(made.sequence.rows * config.period_ms / 3_600_000)
+    cpu_s = time.process_time() - cpu_s
+    splits = {split: sum(info.split == split for info in writer.sequences) for split in ("train", "validation", "test")}
+    rows = sum(info.rows for info in writer.sequences)
+    result = {
+        "path": str(out),
+        "line": config.version,
+        "seed": seed,
+        "strand_hours": rows * config.period_ms / 3_600_000,
+        "rows": rows,
+        "sequences": splits,
+        "events": counts,
+        "fingerprint": writer.info.fingerprint,
+        "wall_s": round(time.perf_counter() - began_s, 3),
+        "strand_seconds_per_cpu_second": round(rows * config.period_ms / 1000 / max(cpu_s, 1e-3)),
+    }
+    told = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items())) or "no events"
+    dealt = ", ".join(f"{number} {split}" for split, number in splits.items())
+    sentences = [
+        f"{out}: {result['strand_hours']:g} strand-hours of {config.version}, {told}",
+        f"sequences: {dealt}; fingerprint {writer.info.fingerprint[:12]}",
+    ]
+    if not all(splits.values()):
+        sentences.append("note: fewer than three sequences leave a split empty: more --hours or --strands fill it")
+    tell(result, sentences, as_json=as_json)
+
+
+def _record(config: "LineConfig", seed: int | None, path: Path, *, as_json: bool) -> None:
+    from models.recording import write
+    from trainer.line.recorder import RECORDING_SEED, record
+
+    if path.suffix != ".npz":
+        raise UsageError(f"expected a name that ends in .npz, got {path} at --recording")
+    made = record(config, RECORDING_SEED if seed is None else seed)
+    write(path, made)
+    minutes = (made.event_time_ms[-1] - made.event_time_ms[0] + made.period_ms) / 60_000
+    size = path.stat().st_size
+    result = {
+        "path": str(path),
+        "bytes": size,
+        "strands": len(made.strands),
+        "minutes": float(minutes),
+        "events": len(made.events),
+    }
+    sentence = f"{path}: {len(made.strands)} strands, {minutes:g} minutes, {len(made.events)} events, {size:,} bytes"
+    tell(result, [sentence], as_json=as_json)

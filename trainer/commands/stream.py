@@ -1,0 +1,96 @@
+"""`trainer stream`: publish a dataset or a recording to Kafka, as a line would."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from trainer.commands.console import progress, tell
+
+
+def command(
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder, or a recording (.npz).")],
+    bootstrap: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where Kafka is; several by commas.")],
+    topic: Annotated[str, typer.Option(help="An existing topic.")] = "casting.sensors",
+    speed: Annotated[
+        float, typer.Option(min=0, help="Line seconds a second; 0 is as fast as can be. Long pauses are skipped.")
+    ] = 1.0,
+    split: Annotated[
+        str | None, typer.Option(help="Only the sequences of this split: train, validation, test.")
+    ] = None,
+    strand: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this strand; may be repeated.")] = None,
+    sequence: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this casting sequence; may be repeated.")
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Shift event times so that the line begins now.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the broker to answer and acknowledge.")] = 30.0,
+    properties: Annotated[
+        list[str] | None,
+        typer.Option("--property", metavar="KEY=VALUE", help="A librdkafka property; a secret as KEY=@FILE."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Publish a simulated or recorded line to Kafka, keyed by strand.
+
+    Scans go out in the order of event time. Ctrl-C stops, waits for what
+    was sent, and says how many scans that was.
+
+    Example:
+      trainer stream data/line --bootstrap 127.0.0.1:9092 --speed 20 --now
+    """
+    from trainer.datasets.scans import open_scans
+    from trainer.kafka import ScanPublisher, paced, parse_properties, shifted
+
+    scans = open_scans(dataset, split=split, strands=strand or (), sequences=sequence or ())
+    given = parse_properties(properties or [])
+    began_s, sent = time.perf_counter(), 0
+    with (
+        _stop_on_signals() as stopped,
+        ScanPublisher(bootstrap, topic, properties=given, timeout_s=timeout) as publisher,
+        progress("publishing", scans.total, "scans") as advance,
+    ):
+        line = shifted(scans, time.time_ns() // 1_000_000) if now else scans
+        for scan in paced(line, speed=speed, clock=time.monotonic, wait=publisher.wait, stopped=stopped):
+            publisher.publish(scan)
+            sent += 1
+            advance(1)
+        publisher.flush()
+        interrupted = stopped()
+    seconds = time.perf_counter() - began_s
+    result = {
+        "topic": topic,
+        "sent": sent,
+        "acknowledged": publisher.acknowledged,
+        "total": scans.total,
+        "interrupted": interrupted,
+        "seconds": round(seconds, 3),
+    }
+    ending = f", stopped before {scans.total - sent:,} more" if sent < scans.total else ""
+    tell(
+        result, [f"{topic}: {publisher.acknowledged:,} scans acknowledged in {seconds:.1f} s{ending}"], as_json=as_json
+    )
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a question to ask; only the main thread may do so."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop.is_set
+        return
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,89 @@
+"""`trainer train`: a dataset in, a verified bundle out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.errors import UsageError
+from models.manifest import check_bundle_name
+from trainer.commands.console import tell
+from trainer.commands.training_progress import training_progress
+
+if TYPE_CHECKING:
+    from trainer.export import Exported
+    from trainer.train_sequence import TrainingRun
+
+
+def command(
+    data: Annotated[Path, typer.Option(help="Folder of a dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name, or a TOML file.")] = "tiny",
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of the recipe.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The bundle's name; the folder's if not given.")] = None,
+    version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Train a sequence model and export it as a bundle.
+
+    The bundle is checked against torch, and its alert thresholds are chosen
+    on the dataset's validation split. The same seed gives the same weights.
+
+    Example:
+      trainer train --data data/line --out runs/mine --set hidden_size=64
+    """
+    from trainer.config import load_config
+
+    name = check_bundle_name(name or out.resolve().name)
+    config = load_config(recipe, assignments or [])
+    _refuse_occupied(out, force=force)
+
+    from trainer.export import export_run
+    from trainer.train_sequence import train_on_dataset
+
+    with training_progress(config.num_epochs) as (on_epoch, on_step):
+        run = train_on_dataset(data, config, on_epoch=on_epoch, on_step=on_step)
+    exported = export_run(run, out, name=name, version=version, recipe=recipe)
+    result, sentences = _result(run, exported, out)
+    tell(result, sentences, as_json=as_json)
+
+
+def _refuse_occupied(out: Path, *, force: bool) -> None:
+    from models.bundle import MANIFEST_FILE
+
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / MANIFEST_FILE).is_file():
+        raise UsageError(f"expected a new folder or a bundle, got something else at {out}: choose another --out")
+    if not force:
+        raise UsageError(f"expected a new folder, got a bundle at {out}: choose another --out, or add --force")
+
+
+def _result(run: "TrainingRun", exported: "Exported", out: Path) -> tuple[dict[str, Any], list[str]]:
+    manifest = exported.bundle.manifest
+    best = next(entry for entry in reversed(run.history) if entry.best)
+    size = manifest.architecture["parameters"]
+    scores = f"ROC-AUC {best.roc_auc:.4f}, PR-AUC {best.pr_auc:.4f}"
+    sentences = [
+        f"{out}: {manifest.model}, {size:,} parameters, model {manifest.model_sha256}",
+        f"validation windows, epoch {best.epoch} of {len(run.history)}: {scores}",
+    ]
+    for target, events in exported.validation.items():
+        rate, policy = events.false_per_strand_day, manifest.alert[target]
+        sentences.append(
+            f"validation alerts, {target} at {policy.open:g}: {events.caught} of {len(events.outcomes)} events caught, "
+            f"{events.false_alerts} false in {events.strand_days:.2f} strand-days ({rate or 0:.2f} a day)"
+        )
+    sentences.append("the threshold was chosen on these; judge by `trainer evaluate` on the test split")
+    result = {
+        "path": str(out),
+        "model": manifest.model,
+        "model_sha256": manifest.model_sha256,
+        "metrics": manifest.metrics,
+        "alert": {target: {"open": policy.open, "close": policy.close} for target, policy in manifest.alert.items()},
+        "seconds": round(sum(entry.seconds for entry in run.history), 1),
+    }
+    return result, sentences

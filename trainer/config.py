@@ -1,0 +1,231 @@
+"""What a training run is made of: one flat configuration, filled from a named recipe and `--set key=value`.
+
+    config = load_config("tiny", ["hidden_size=64", "alert.sticker.on_delay_ms=3000"])
+
+A recipe is a TOML file in `trainer/recipes/`; what it does not name keeps the default below.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from models.alerting import Severity
+from models.errors import UsageError
+from models.windows import WindowRules
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Whole = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Above0 = Annotated[float, Meta(gt=0)]
+Dropout = Annotated[float, Meta(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """How a target's alerts behave, and how many false ones its threshold may cost.
+
+    Attributes:
+        on_delay_ms: how long the probability must hold before an alert opens, milliseconds.
+        off_delay_ms: how long it must stay low before the alert closes, milliseconds.
+        cooldown_ms: no opening within this time of a closing, milliseconds.
+        severity: `critical` or `advisory`.
+        false_per_strand_day: false alerts on validation that the threshold may cost.
+        min_lead_s: an alert nearer to the impact than this does not count for the choice of the threshold.
+    """
+
+    on_delay_ms: Count = 5_000
+    off_delay_ms: Count = 30_000
+    cooldown_ms: Count = 60_000
+    severity: Severity = "critical"
+    false_per_strand_day: Annotated[float, Meta(ge=0)] = 2.0
+    min_lead_s: Annotated[float, Meta(ge=0)] = 0.0
+
+
+# Of domain.md's ranges: sticker on 1-3 s, off 30-60 s, lead at least 15 s; quality on 20-60 s, off 2-5 min, 2-5 a day.
+_ALERT_DEFAULTS: dict[str, dict[str, Any]] = {
+    "sticker": {"on_delay_ms": 2_000, "false_per_strand_day": 1.0, "min_lead_s": 15.0},
+    "quality": {
+        "on_delay_ms": 20_000,
+        "off_delay_ms": 120_000,
+        "cooldown_ms": 300_000,
+        "severity": "advisory",
+        "false_per_strand_day": 4.0,
+    },
+}
+
+
+def default_alert(target: str) -> AlertSettings:
+    """The settings a target's alerts have unless a recipe says otherwise."""
+    return AlertSettings(**_ALERT_DEFAULTS.get(target, {}))
+
+
+def _default_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """All that decides a training run besides the data.
+
+    Attributes:
+        model_type: architecture.
+        hidden_size: features of each LSTM layer.
+        num_layers: LSTM layers.
+        dropout: between layers and in the head.
+        pooling: what the head sees of the LSTM's states, see `CastingLSTM`.
+        learning_rate: of AdamW at the start.
+        weight_decay: of AdamW.
+        batch_size: windows of one step.
+        num_epochs: at most.
+        early_stopping_patience: epochs without a better validation ROC-AUC before training stops.
+        scheduler_patience: epochs without a better one before the learning rate is halved.
+        class_weight: weight of a positive window in the loss.
+        gradient_clip: largest norm of the gradient.
+        device: torch device.
+        targets: what to learn; empty means all targets of the dataset.
+        window_length: rows of a window.
+        stride: scans between two due predictions.
+        max_gap_periods: longest step within a window, in nominal periods.
+        normalization: `zscore`, `robust` or `none`.
+        clip: normalised values are cut at plus and minus this.
+        positive_share: share of the positive windows drawn anew for each epoch; neighbours share nearly all their rows.
+        negative_share: share of the plain negative windows drawn anew for each epoch.
+        decoy_share: share of the negative windows near events and look-alikes drawn anew for each epoch.
+        validation_share: share of the validation windows that judge an epoch, the same each time; thresholds are
+            chosen on all.
+        seed: of weights, dropout and sampling.
+        threads: of torch on the CPU.
+        alert: per target, see `AlertSettings`; what a recipe leaves out has the default for the target's name.
+    """
+
+    model_type: Literal["lstm"] = "lstm"
+    hidden_size: Annotated[int, Meta(ge=2)] = 128
+    num_layers: Whole = 2
+    dropout: Dropout = 0.3
+    pooling: Literal["last", "max", "mean", "last_max"] = "last"
+    relative: bool = False
+    learning_rate: Above0 = 0.001
+    weight_decay: Annotated[float, Meta(ge=0)] = 1e-5
+    batch_size: Whole = 32
+    num_epochs: Whole = 100
+    early_stopping_patience: Whole = 15
+    scheduler_patience: Count = 5
+    class_weight: Above0 = 3.0
+    gradient_clip: Above0 = 1.0
+    device: str = field(default_factory=_default_device)
+    targets: list[str] = field(default_factory=list)
+    window_length: Whole = 120
+    stride: Whole = 1
+    max_gap_periods: Whole = 10
+    normalization: Literal["zscore", "robust", "none"] = "zscore"
+    clip: Above0 = 8.0
+    positive_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    negative_share: Share = 1.0
+    decoy_share: Share = 1.0
+    validation_share: Share = 1.0
+    seed: Count = 0
+    threads: Whole = 2
+    alert: dict[str, AlertSettings] = field(default_factory=dict)
+
+    def window_rules(self, period_ms: int) -> WindowRules:
+        """The windows' rules for scans that come every `period_ms` milliseconds."""
+        return WindowRules(self.window_length, period_ms, self.stride, self.max_gap_periods * period_ms)
+
+    def alert_settings(self, target: str) -> AlertSettings:
+        """The settings of one target's alerts."""
+        return self.alert.get(target) or default_alert(target)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For training.json."""
+        return asdict(self)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the trainer."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_config(recipe: str | None = None, assignments: Iterable[str] = ()) -> TrainingConfig:
+    """A configuration from a recipe and changes to it.
+
+    Args:
+        recipe: name of a recipe, or path of a TOML file; None for the defaults.
+        assignments: `key=value`, the value as in TOML (or a bare word); a dot leads into a table.
+
+    Raises:
+        UsageError: no such recipe or field, or a value that does not fit.
+    """
+    settings = {} if recipe is None else _read_recipe(recipe)
+    for assignment in assignments:
+        _assign(settings, assignment)
+    return from_dict(settings, f"recipe {recipe}" if recipe else "the configuration")
+
+
+def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> TrainingConfig:
+    """A configuration from plain values, checked.
+
+    Raises:
+        UsageError: an unknown field, or a value that does not fit.
+    """
+    _refuse_unknown(settings, TrainingConfig, "")
+    filled = dict(settings)
+    alerts = settings.get("alert", {})
+    if isinstance(alerts, Mapping):
+        for target, values in alerts.items():
+            if isinstance(values, Mapping):
+                _refuse_unknown(values, AlertSettings, f"alert.{target}.")
+        filled["alert"] = {
+            target: {**_ALERT_DEFAULTS.get(target, {}), **values} if isinstance(values, Mapping) else values
+            for target, values in alerts.items()
+        }
+    try:
+        return msgspec.convert(filled, TrainingConfig)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at ")
+        at = path.strip("`").removeprefix("$.") or "the top level"
+        raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}") from None
+
+
+def _read_recipe(recipe: str) -> dict[str, Any]:
+    path = RECIPES / f"{recipe}.toml" if recipe in recipe_names() else Path(recipe)
+    if not path.is_file():
+        raise UsageError(f"expected a recipe ({', '.join(recipe_names())}) or a TOML file, got `{recipe}` at --recipe")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"expected TOML, got something else ({error}) at {path}") from None
+
+
+def _assign(settings: dict[str, Any], assignment: str) -> None:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise UsageError(f"expected key=value, got `{assignment}` at --set")
+    *tables, name = key.strip().split(".")
+    for table in tables:
+        settings = settings.setdefault(table, {})
+        if not isinstance(settings, dict):
+            raise UsageError(f"expected a table, got a value at `{table}` of --set {assignment}")
+    settings[name] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word: --set pooling=max without quotes for the shell to eat
+
+
+def _refuse_unknown(settings: Mapping[str, Any], kind: type, prefix: str) -> None:
+    known = [entry.name for entry in fields(kind)]
+    for key in settings:
+        if key not in known:
+            raise UsageError(f"expected one of {', '.join(known)}, got `{prefix}{key}` at --set or the recipe")

@@ -1,0 +1,11 @@
+"""What may go wrong in training and export, besides `models.errors`."""
+
+from models.errors import StrandwatchError
+
+
+class TrainingError(StrandwatchError):
+    """Training cannot go on: the loss is no number any more."""
+
+
+class ExportError(StrandwatchError):
+    """The exported graph does not compute what the trained model does."""

@@ -1,0 +1,1 @@
+"""Judging a model: by window, and by event as the operator meets it."""

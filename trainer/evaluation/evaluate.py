@@ -1,0 +1,190 @@
+"""Running an exported bundle over a dataset's sequences, as the worker would, and scoring what it says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from models.errors import UsageError, mismatch
+from models.manifest import Manifest
+from models.runtime import Predictor
+from models.windows import Int64Array, gather_windows, plan_windows
+from trainer.config import default_alert
+from trainer.datasets.dataset import Dataset
+from trainer.datasets.labels import LEFT_OUT, label_at
+from trainer.datasets.records import Event, SequenceData, Split
+from trainer.evaluation.events import EventScores, Trace, judge
+
+CAVEAT = (
+    "The line is simulated: these scores show only that the method recovers the simulator's own model of "
+    "stickers and look-alikes. They say nothing about a real caster."
+)
+IMPORTED = "Recorded data of another machine: these scores say nothing about a caster."
+
+_CHUNK = 2048
+"""Windows gathered at once: about 20 MB of 120 x 20."""
+
+Advance = Callable[[float], None]
+"""Called with the number of sequences done since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScores:
+    """One target's scores: by window (None where a class is missing) and by event."""
+
+    roc_auc: float | None
+    pr_auc: float | None
+    positives: int
+    negatives: int
+    events: EventScores
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A bundle's scores on one split of a dataset."""
+
+    manifest: Manifest
+    dataset: Dataset
+    split: Split
+    sequences: int
+    provider: str
+    targets: dict[str, TargetScores]
+
+    @property
+    def caveat(self) -> str:
+        """What these scores do not show."""
+        return IMPORTED if self.dataset.info.line.startswith("import/") else CAVEAT
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        info = self.dataset.info
+        return {
+            "caveat": self.caveat,
+            "bundle": {"model": self.manifest.model, "model_sha256": self.manifest.model_sha256},
+            "data": {
+                "line": info.line,
+                "seed": info.seed,
+                "fingerprint": info.fingerprint,
+                "split": self.split,
+                "sequences": self.sequences,
+                "trained_on_this_dataset": info.fingerprint == self.manifest.data_fingerprint,
+            },
+            "provider": self.provider,
+            "targets": {
+                target: {
+                    "window": {
+                        "roc_auc": None if scores.roc_auc is None else round(scores.roc_auc, 4),
+                        "pr_auc": None if scores.pr_auc is None else round(scores.pr_auc, 4),
+                        "positives": scores.positives,
+                        "negatives": scores.negatives,
+                    },
+                    "event": scores.events.as_dict(wanted_lead_s(self.manifest, target)),
+                }
+                for target, scores in self.targets.items()
+            },
+        }
+
+
+def wanted_lead_s(manifest: Manifest, target: str) -> float:
+    """The lead a bundle's threshold was chosen for, seconds; the target's default if the manifest does not say."""
+    settings = manifest.training.get("alert", {}).get(target, {})
+    return float(settings.get("min_lead_s", default_alert(target).min_lead_s))
+
+
+def evaluate_bundle(
+    predictor: Predictor, dataset: Dataset, split: Split = "test", advance: Advance | None = None
+) -> Evaluation:
+    """Score a bundle on one split.
+
+    Raises:
+        UsageError: the dataset lacks a sensor or target of the bundle, has another scan period, or no sequence there.
+    """
+    manifest = predictor.manifest
+    for target in manifest.targets:
+        if target not in dataset.info.targets:
+            raise UsageError(
+                mismatch(f"target `{target}` of {manifest.model}", dataset.info.targets, str(dataset.path))
+            )
+    traces = trace_split(predictor, dataset, split, advance)
+    events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
+    targets = {target: _score(traces, events, target, index, manifest) for index, target in enumerate(manifest.targets)}
+    return Evaluation(manifest, dataset, split, len(traces), predictor.provider, targets)
+
+
+def _score(
+    traces: list[Trace], events: dict[str, list[Event]], target: str, index: int, manifest: Manifest
+) -> TargetScores:
+    truth = np.concatenate([label_at(trace.event_time_ms, events[trace.sequence_id], target) for trace in traces])
+    said = np.concatenate([trace.probabilities[:, index] for trace in traces])
+    truth, said = truth[truth != LEFT_OUT], said[truth != LEFT_OUT]
+    positives = int(np.count_nonzero(truth))
+    has_both = 0 < positives < truth.size
+    return TargetScores(
+        roc_auc=float(roc_auc_score(truth, said)) if has_both else None,
+        pr_auc=float(average_precision_score(truth, said)) if has_both else None,
+        positives=positives,
+        negatives=truth.size - positives,
+        events=judge(traces, events, target, index, manifest.alert[target]),
+    )
+
+
+def trace_split(predictor: Predictor, dataset: Dataset, split: Split, advance: Advance | None = None) -> list[Trace]:
+    """The predictions of every due, full window of a split's sequences.
+
+    Raises:
+        UsageError: as for `evaluate_bundle`.
+    """
+    columns = sensor_columns(predictor.manifest, dataset)
+    infos = dataset.sequences(split)
+    if not infos:
+        raise UsageError(mismatch(f"sequences of the split `{split}`", "none", str(dataset.path)))
+    traces = []
+    for info in infos:
+        traces.append(trace_sequence(predictor, dataset.load(info.sequence_id), columns))
+        if advance:
+            advance(1)
+    return traces
+
+
+def trace_sequence(predictor: Predictor, sequence: SequenceData, columns: Int64Array) -> Trace:
+    """The predictions of one sequence; `columns` are those of the bundle's sensors, see `sensor_columns`."""
+    rules = predictor.manifest.window
+    plan = plan_windows(sequence.event_time_ms, sequence.strand_id, rules)
+    which = np.flatnonzero(plan.full)
+    values = sequence.values[:, columns]
+    parts = [
+        predictor.predict(gather_windows(values, plan, which[first : first + _CHUNK], rules.length))
+        for first in range(0, which.size, _CHUNK)
+    ]
+    positions = plan.due[which]
+    return Trace(
+        sequence_id=sequence.sequence_id,
+        event_time_ms=sequence.event_time_ms[plan.accepted[positions]],
+        probabilities=np.concatenate([*parts, np.empty((0, len(predictor.manifest.targets)), np.float32)]),
+        segment=np.cumsum(plan.restarted, dtype=np.int64)[positions],
+        grid_ms=rules.grid_ms,
+        window_ms=rules.length * rules.period_ms,
+    )
+
+
+def sensor_columns(manifest: Manifest, dataset: Dataset) -> Int64Array:
+    """Where the bundle's sensors lie in the dataset's values.
+
+    Raises:
+        UsageError: a sensor is not there or in another unit, or the scan period differs.
+    """
+    info = dataset.info
+    if info.period_ms != manifest.window.period_ms:
+        raise UsageError(
+            mismatch(f"a scan period of {manifest.window.period_ms} ms", f"{info.period_ms} ms", str(dataset.path))
+        )
+    places = {(sensor.name, sensor.unit): place for place, sensor in enumerate(info.sensors)}
+    columns = []
+    for sensor in manifest.sensors:
+        if (sensor.name, sensor.unit) not in places:
+            have = ", ".join(f"{entry.name} [{entry.unit}]" for entry in info.sensors)
+            raise UsageError(mismatch(f"sensor {sensor.name} [{sensor.unit}]", have, str(dataset.path)))
+        columns.append(places[sensor.name, sensor.unit])
+    return np.array(columns, np.int64)

@@ -1,0 +1,134 @@
+"""An evaluation on disk: JSON for machines, Markdown and one small SVG for people.
+
+No times of day, no paths: the same bundle and data write the same files.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from trainer.evaluation.evaluate import Evaluation, TargetScores, wanted_lead_s
+from trainer.evaluation.events import NO_CAUSE
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write `<split>.json`, `<split>.md` and `<split>.svg` into a folder.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "json": json.dumps(evaluation.as_dict(), indent=2, allow_nan=False) + "\n",
+        "md": as_markdown(evaluation),
+        "svg": as_svg(evaluation),
+    }
+    paths = []
+    for ending, text in contents.items():
+        path = folder / f"{evaluation.split}.{ending}"
+        path.write_text(text, encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
+    """One target's scores as (what, value), for a table."""
+    scores = evaluation.targets[target]
+    event = scores.events.as_dict(wanted_lead_s(evaluation.manifest, target))
+    policy = evaluation.manifest.alert[target]
+    causes = ", ".join(f"{count} {cause}" for cause, count in event["false_by_cause"].items())
+    lead = event["lead_wanted_s"]
+    median, p10 = (_number(event[key], 1) for key in ("lead_median_s", "lead_p10_s"))
+    rate = _number(event["false_per_strand_day"], 2)
+    return [
+        ("windows, positive / negative", f"{scores.positives} / {scores.negatives}"),
+        ("ROC-AUC by window", _number(scores.roc_auc, 4)),
+        ("PR-AUC by window", _number(scores.pr_auc, 4)),
+        ("alert opens / closes at", f"{policy.open:g} / {policy.close:g}"),
+        ("events caught", f"{event['caught']} of {event['events']}" + _unseen(event)),
+        (f"caught with lead ≥ {lead:g} s", _percent(event["recall_with_lead"])),
+        ("lead before impact, median / p10", f"{median} s / {p10} s"),
+        ("false alerts", f"{event['false_alerts']}" + (f" ({causes})" if causes else "")),
+        ("false alerts per strand-day", f"{rate} in {event['strand_days']:g} strand-days"),
+        ("look-alikes passed", _look_alikes(scores)),
+    ]
+
+
+def as_markdown(evaluation: Evaluation) -> str:
+    """The report as Markdown."""
+    data = evaluation.as_dict()["data"]
+    about = (
+        f"Data: `{data['line']}`, seed {data['seed']}, {data['sequences']} casting sequences, fingerprint "
+        f"`{data['fingerprint'][:12]}`. Model: `{evaluation.manifest.model_sha256}` on {evaluation.provider}. "
+        "The alerts are those of the worker's own state machine over every due prediction."
+    )
+    lines = [
+        f"# {evaluation.manifest.model} on the {evaluation.split} split",
+        "",
+        f"**{evaluation.caveat}**",
+        "",
+        about,
+    ]
+    for target in evaluation.targets:
+        lines += ["", f"## {target}", "", "| | |", "| --- | --- |"]
+        lines += [f"| {what} | {value} |" for what, value in summary_rows(evaluation, target)]
+    lines += ["", f"![Lead times and false alerts]({evaluation.split}.svg)", ""]
+    return "\n".join(lines)
+
+
+def as_svg(evaluation: Evaluation) -> str:
+    """Two panels a target: the lead of each event caught, and false alerts by cause. The same input, the same bytes."""
+    import matplotlib as mpl
+
+    style: dict[Any, Any] = {"svg.hashsalt": "strandwatch", "font.size": 8, "svg.fonttype": "path"}
+    with mpl.rc_context(style):
+        from matplotlib.figure import Figure
+
+        targets = evaluation.targets
+        figure = Figure(figsize=(7.2, 2.2 * len(targets)), layout="constrained")
+        panels = figure.subplots(len(targets), 2, squeeze=False)
+        for (left, right), (target, scores) in zip(panels, targets.items(), strict=True):
+            _draw_leads(left, scores, wanted_lead_s(evaluation.manifest, target))
+            left.set_title(f"{target}: lead before impact")
+            _draw_false(right, scores)
+            right.set_title(f"{target}: false alerts in {scores.events.strand_days:.2f} strand-days")
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # matplotlib leaves blanks at line ends, which any editor would take away.
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def _draw_leads(axes: Any, scores: TargetScores, wanted_s: float) -> None:
+    leads = sorted(scores.events.leads_s)
+    axes.bar(range(len(leads)), leads, width=0.8, color="#3b6ea5")
+    if wanted_s:
+        axes.axhline(wanted_s, color="#b03a2e", linewidth=1, label=f"{wanted_s:g} s wanted")
+        axes.legend(frameon=False, loc="upper left")
+    axes.set_xlabel(f"{len(leads)} events caught before their impact, sorted")
+    axes.set_ylabel("s")
+    axes.set_xticks([])
+
+
+def _draw_false(axes: Any, scores: TargetScores) -> None:
+    events = scores.events
+    causes = sorted({*events.look_alikes, *events.false_by_cause, NO_CAUSE})
+    axes.barh(causes, [events.false_by_cause.get(cause, 0) for cause in causes], color="#b03a2e")
+    axes.set_xlim(0, max(1, *events.false_by_cause.values()) if events.false_by_cause else 1)
+    axes.set_xlabel("alerts")
+
+
+def _look_alikes(scores: TargetScores) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in scores.events.look_alikes.items()) or "none"
+
+
+def _unseen(event: dict[str, Any]) -> str:
+    return f" ({event['unseen']} more while warming)" if event["unseen"] else ""
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
