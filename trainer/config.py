@@ -82,6 +82,7 @@ class TrainingConfig:
         num_layers: LSTM layers.
         dropout: between layers and in the head.
         pooling: what the head sees of the LSTM's states, see `CastingLSTM`.
+        relative: subtract each sensor's mean over the window first, see `CastingLSTM`.
         learning_rate: of AdamW at the start.
         weight_decay: of AdamW.
         batch_size: windows of one step.

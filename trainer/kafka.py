@@ -15,6 +15,9 @@ from models.messages import SensorScan, encode
 IDLE_MS = 60_000
 """A pause of all strands longer than this is not waited for."""
 
+LOOP_PAUSE_MS = 30_000
+"""How long a looped line stands still between two turns: longer than a window's gap, so windows start anew."""
+
 _POLL_S = 0.1
 _SECRETS = ("password", "secret", "key.pem")
 _OURS: Mapping[str, object] = {
@@ -204,6 +207,18 @@ def shifted(scans: Iterable[SensorScan], begins_ms: int) -> Iterator[SensorScan]
         if shift is None:
             shift = begins_ms - scan.event_time_ms
         yield msgspec.structs.replace(scan, event_time_ms=scan.event_time_ms + shift)
+
+
+def looped(turn: Callable[[], Iterable[SensorScan]]) -> Iterator[SensorScan]:
+    """One turn of a line after another without end, each moved to begin `LOOP_PAUSE_MS` after the one before."""
+    begins_ms: int | None = None
+    while True:
+        scans = turn()
+        newest = 0
+        for scan in scans if begins_ms is None else shifted(scans, begins_ms):
+            newest = max(newest, scan.event_time_ms)
+            yield scan
+        begins_ms = newest + LOOP_PAUSE_MS
 
 
 def _quiet_logger() -> logging.Logger:

@@ -29,6 +29,8 @@ class CastingLSTM(nn.Module):
         dropout: between LSTM layers, before and within the head.
         output_size: targets.
         pooling: see above.
+        relative: subtract each sensor's mean over the window first: what tells is the change within it, and strands
+            differ in level by more than an event moves them.
     """
 
     def __init__(
@@ -136,5 +138,6 @@ class CastingLSTM(nn.Module):
             "dropout": self.dropout.p,
             "output_size": self.fc_layers[-1].out_features,
             "pooling": self.pooling,
+            "relative": self.relative,
             "parameters": sum(parameter.numel() for parameter in self.parameters()),
         }

@@ -1,8 +1,8 @@
 """Rubbish of every kind beside good scans, through the whole worker: nothing crashes, nothing is silent."""
 
-import numpy as np
 from pathlib import Path
 
+import numpy as np
 from support.bundles import RULES
 from support.kafka_broker import Topics
 from support.kafka_io import at_least, publish, publish_scans, read_back

@@ -1,5 +1,6 @@
 """Publishing a line to Kafka, against librdkafka's own in-process broker."""
 
+import itertools
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from trainer import cli
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.scans import open_scans
 from trainer.datasets.writer import DatasetWriter
-from trainer.kafka import StreamError, paced, parse_properties, shifted
+from trainer.kafka import LOOP_PAUSE_MS, StreamError, looped, paced, parse_properties, shifted
 from trainer.line.config import LineConfig
 from trainer.line.simulator import simulate
 
@@ -251,6 +252,13 @@ def test_stopping_ends_the_stream_while_it_waits():
 
 def test_shifting_moves_the_beginning_and_keeps_the_distances():
     assert [scan.event_time_ms for scan in shifted(scans(5, 6, 8), 1_000_000)] == [1_000_000, 1_001_000, 1_003_000]
+
+
+def test_a_looped_line_begins_again_after_a_standstill():
+    turns = looped(lambda: [SensorScan(strand_id="p.c.s", event_time_ms=time, values={}) for time in (1000, 1500)])
+    times = [scan.event_time_ms for scan in itertools.islice(turns, 6)]
+    second = 1500 + LOOP_PAUSE_MS
+    assert times == [1000, 1500, second, second + 500, second + 500 + LOOP_PAUSE_MS, second + 1000 + LOOP_PAUSE_MS]
 
 
 def test_a_scan_that_is_not_acknowledged_is_a_failure():

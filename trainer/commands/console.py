@@ -12,14 +12,19 @@ Advance = Callable[[float], None]
 
 
 @contextmanager
-def progress(what: str, total: float, unit: str) -> Iterator[Advance]:
-    """Show how far something is; yields a function that takes what was done since the last call."""
+def progress(what: str, total: float | None, unit: str) -> Iterator[Advance]:
+    """Show how far something is; yields a function that takes what was done since the last call.
+
+    Without a `total` there is no end to be near to: a terminal shows that it moves, a file nothing.
+    """
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(what, total=total)
             yield lambda amount: bar.advance(task, amount)
+    elif total is None:
+        yield lambda _: None
     else:
         yield _lines(what, total, unit)
 

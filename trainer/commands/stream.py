@@ -29,6 +29,9 @@ def command(
         list[str] | None, typer.Option(metavar="ID", help="Only this casting sequence; may be repeated.")
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Shift event times so that the line begins now.")] = False,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Begin again at the end, after a standstill; Ctrl-C ends.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the broker to answer and acknowledge.")] = 30.0,
     properties: Annotated[
         list[str] | None,
@@ -44,18 +47,23 @@ def command(
     Example:
       trainer stream data/line --bootstrap 127.0.0.1:9092 --speed 20 --now
     """
-    from trainer.datasets.scans import open_scans
-    from trainer.kafka import ScanPublisher, paced, parse_properties, shifted
+    from trainer.datasets.scans import ScanSource, open_scans
+    from trainer.kafka import ScanPublisher, looped, paced, parse_properties, shifted
 
-    scans = open_scans(dataset, split=split, strands=strand or (), sequences=sequence or ())
+    def turn() -> ScanSource:
+        return open_scans(dataset, split=split, strands=strand or (), sequences=sequence or ())
+
+    scans = turn()
+    total = None if loop else scans.total
     given = parse_properties(properties or [])
     began_s, sent = time.perf_counter(), 0
     with (
         _stop_on_signals() as stopped,
         ScanPublisher(bootstrap, topic, properties=given, timeout_s=timeout) as publisher,
-        progress("publishing", scans.total, "scans") as advance,
+        progress("publishing", total, "scans") as advance,
     ):
-        line = shifted(scans, time.time_ns() // 1_000_000) if now else scans
+        line = looped(turn) if loop else scans
+        line = shifted(line, time.time_ns() // 1_000_000) if now else line
         for scan in paced(line, speed=speed, clock=time.monotonic, wait=publisher.wait, stopped=stopped):
             publisher.publish(scan)
             sent += 1
@@ -67,11 +75,11 @@ def command(
         "topic": topic,
         "sent": sent,
         "acknowledged": publisher.acknowledged,
-        "total": scans.total,
+        "total": total,
         "interrupted": interrupted,
         "seconds": round(seconds, 3),
     }
-    ending = f", stopped before {scans.total - sent:,} more" if sent < scans.total else ""
+    ending = f", stopped before {total - sent:,} more" if total is not None and sent < total else ""
     tell(
         result, [f"{topic}: {publisher.acknowledged:,} scans acknowledged in {seconds:.1f} s{ending}"], as_json=as_json
     )

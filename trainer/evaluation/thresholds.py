@@ -12,8 +12,8 @@ from trainer.evaluation.events import EventScores, Trace, judge
 CLOSE_SHARE = 0.7
 """An alert clears at about 70 % of the threshold it opened at."""
 
-CANDIDATES = tuple(np.round(1 / (1 + np.exp(-np.linspace(-4.0, 6.0, 41))), 4).tolist())
-"""Thresholds tried, evenly spread in log-odds from 0.018 to 0.9975."""
+CANDIDATES = tuple(np.round(1 / (1 + np.exp(-np.linspace(-4.0, 8.0, 49))), 4).tolist())
+"""Thresholds tried, evenly spread in log-odds from 0.018 to 0.9997."""
 
 
 def policy_at(threshold: float, settings: AlertSettings) -> AlertPolicy:
