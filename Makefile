@@ -8,7 +8,7 @@ LINE := build/line
 BUNDLE := tiny-sticker
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test check fix bench kafka models clean
+.PHONY: help setup setup-worker demo test check fix kafka models lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,11 @@ fix: $(VENV)/.dev ## format, and mend what the linter can
 
 kafka: $(VENV)/.dev ## a real Apache Kafka in the foreground, on 127.0.0.1:9092 if that is free
 	$(BIN)/python -m worker.brokers.apache_kafka
+
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: | $(BIN)/uv ## compile requirements/ anew after a change of the dependencies in pyproject.toml
+	$(COMPILE) pyproject.toml --group build -o requirements/worker.txt
+	$(COMPILE) pyproject.toml --extra trainer --extra broker --group build --group dev -o requirements/dev.txt
 
 clean: ## forget data, caches and builds; keeps .venv/
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

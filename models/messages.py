@@ -21,7 +21,8 @@ MAX_SCAN_BYTES = 1 << 20
 StrandId = Annotated[
     str,
     Meta(
-        pattern=r"^[^.\s]+\.[^.\s]+\.[^.\s]+$",
+        # Not `$`: it lets a line feed pass at the end.
+        pattern=r"^[^.\s]+\.[^.\s]+\.[^.\s]+(?![\s\S])",
         max_length=200,
         description="<plant>.<caster>.<strand>; also the record's key, in UTF-8",
     ),

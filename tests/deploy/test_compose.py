@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,8 @@ def answers(*command: str) -> bool:
 def test_a_compose_tool_accepts_the_file() -> None:
     if answers("docker", "compose", "version"):
         command = ["docker", "compose", "-f", str(FILE), "config", "--quiet"]
-    elif answers("podman", "--version"):
-        command = ["podman-compose", "-f", str(FILE), "config"]
     else:
-        pytest.skip("neither docker with its compose plugin nor podman is here")
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 

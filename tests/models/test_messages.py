@@ -56,6 +56,7 @@ def with_value(text: str) -> bytes:
         (GOOD.replace(b'"event_time_ms": 1764000000500, ', b""), "schema"),
         (GOOD.replace(b'"values"', b'"value"'), "schema"),
         (GOOD.replace(b"p1.c2.s3", b"strand three"), "schema"),
+        (GOOD.replace(b"p1.c2.s3", b"p1.c2.s3\\n"), "schema"),
         (GOOD.replace(b"1764000000500", b'"noon"'), "schema"),
         (GOOD.replace(b"1764000000500", b"-5"), "schema"),
         (GOOD.replace(b"1764000000500", b"1764000000.5"), "schema"),

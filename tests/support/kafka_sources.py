@@ -17,7 +17,7 @@ from worker.brokers.node_settings import Ports, free_ports, server_properties
 from worker.brokers.topics import wait_for_brokers
 
 BOOTSTRAP_VARIABLE = "KAFKA_TEST_BOOTSTRAP"
-REQUIRE_VARIABLES = ("CI", "STRANDWATCH_REQUIRE_KAFKA")
+REQUIRE_VARIABLES = ("CI", "REQUIRE_KAFKA")
 
 # Somebody else has started it, so it is up or it is not.
 _NAMED_TIMEOUT_S = 5.0
@@ -40,7 +40,7 @@ class Broker:
 
 
 def is_required() -> bool:
-    """Tell whether a missing Kafka is an error: with CI=true or STRANDWATCH_REQUIRE_KAFKA=1."""
+    """Tell whether a missing Kafka is an error: with CI=true or REQUIRE_KAFKA=1."""
     return any(os.environ.get(name, "").lower() in {"1", "true", "yes"} for name in REQUIRE_VARIABLES)
 
 

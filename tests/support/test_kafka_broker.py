@@ -31,7 +31,7 @@ def run_suite(directory: Path, *arguments: str, **environment: str) -> str:
     """Run the suite; return what the run prints. Neither this process's broker nor any other is to be had there."""
     (directory / "pytest.ini").write_text(SETTINGS)
     (directory / "test_suite.py").write_text(SUITE)
-    inherited = {name: value for name, value in os.environ.items() if name not in {"CI", "STRANDWATCH_REQUIRE_KAFKA"}}
+    inherited = {name: value for name, value in os.environ.items() if name not in {"CI", "REQUIRE_KAFKA"}}
     nothing = {
         # A file where the cache's directory would be, and a Docker engine that is not there.
         "XDG_CACHE_HOME": str(directory / "pytest.ini"),

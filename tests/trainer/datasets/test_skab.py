@@ -129,10 +129,10 @@ def test_the_command_ends_with_one_line_and_code_2_for_an_occupied_folder(source
 
 
 def test_the_benchmark_itself_agrees_with_its_description(tmp_path):
-    given = os.environ.get("STRANDWATCH_SKAB")
+    given = os.environ.get("SKAB_DATA")
     place = Path(given) if given else Path(__file__).parents[4] / "shared" / "data" / "skab"
     if not place.is_dir():
-        pytest.skip("SKAB is not here: set STRANDWATCH_SKAB to its data folder")
+        pytest.skip("SKAB is not here: set SKAB_DATA to its data folder")
     report = import_skab(place, tmp_path / "out")
     assert (report.labelled_runs, report.labelled_rows) == (34, 37_401)
     assert round(report.anomalous_share, 3) == 0.349
