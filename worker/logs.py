@@ -1,12 +1,46 @@
 """Structured logs: one event a line, text on a terminal and JSON elsewhere; librdkafka's lines among them."""
 
 import logging
+import re
 import sys
+import time
+from collections.abc import Callable
 from typing import Literal
 
 import structlog
 
 KAFKA_LOGGER = "librdkafka"
+
+
+class SparingFilter(logging.Filter):
+    """Lets what librdkafka says pass once in a while, not with every attempt to connect (dozens a second).
+
+    What is the same but for its numbers counts as said; when it may pass again, it tells how often it was held back.
+    """
+
+    def __init__(self, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._clock = clock
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may pass; everybody else's always may."""
+        if record.name != KAFKA_LOGGER:
+            return True
+        text = record.getMessage()
+        if "CONFWARN" in text and "will be ignored" in text:
+            return False  # `kafka.extra` goes to every client; that one has no use for a key is no news
+        kind = re.sub(r"\d+", "#", text)
+        now = self._clock()
+        until, held_back = self._said.get(kind, (now, 0))
+        if now < until:
+            self._said[kind] = (until, held_back + 1)
+            return False
+        self._said[kind] = (now + self._every_s, 0)
+        if held_back:
+            record.msg, record.args = f"{text} (and {held_back} times before)", None
+        return True
 
 
 def configure(level: str, style: Literal["auto", "json", "text"]) -> None:
@@ -30,10 +64,7 @@ def configure(level: str, style: Literal["auto", "json", "text"]) -> None:
             ],
         )
     )
-    # `kafka.extra` goes to every client; that one of them has no use for a key is no news.
-    handler.addFilter(
-        lambda record: not ("CONFWARN" in record.getMessage() and "will be ignored" in record.getMessage())
-    )
+    handler.addFilter(SparingFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -181,7 +181,7 @@ class AtLeastOnceSink:
         if is_fatal(error):
             self._failure = self._failure or DeliveryError(f"expected a working producer, got {error.str()}")
         else:
-            log.warning("kafka", error=error.name(), detail=error.str())
+            log.debug("kafka", error=error.name(), detail=error.str())  # librdkafka logs it itself
 
 
 def _positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:

@@ -194,7 +194,7 @@ class Source:
         elif is_fatal(error):
             self._failure = self._failure or DeliveryError(f"expected a working consumer, got {error.str()}")
         else:
-            log.warning("kafka", error=error.name(), detail=error.str())
+            log.debug("kafka", error=error.name(), detail=error.str())  # librdkafka logs it itself
 
     def _on_commit_answer(self, error: KafkaError | None, answers: list[TopicPartition]) -> None:
         self.on_committed(error, answers)
