@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-UV := UV_NO_CONFIG=1 $(BIN)/uv
+UV := $(BIN)/uv
 PACKAGES := models worker trainer
 LINE := build/line
 BUNDLE := tiny-sticker

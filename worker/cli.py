@@ -76,7 +76,7 @@ def demo(
     Example: `worker demo --seconds 30 --json`
     """
     from worker import app, logs
-    from worker.demo.demo import Demo, DemoOptions, summary_lines
+    from worker.demo.demo import Demo, DemoOptions
     from worker.demo.screen import Screen
 
     logs.configure("error", "auto")
@@ -85,7 +85,7 @@ def demo(
     stop = app.Stop()
     with stop.on_signals(within_s=30.0):
         summary = Demo(DemoOptions(seconds, speed, bundle, kafka), screen).run(stop)
-    typer.echo(json.dumps(summary.as_dict()) if as_json else "\n" + summary_lines(summary))
+    typer.echo(json.dumps(summary.as_dict()) if as_json else f"\n{summary}")
     if summary.lost or not summary.predictions:
         raise StrandwatchError(
             f"expected a prediction for every due scan, got {summary.predictions} and lost {summary.lost}"

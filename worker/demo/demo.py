@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 from models.bundle import read
 from models.judging import event_caught, verdict
@@ -141,9 +140,3 @@ def _broker(on_apache_kafka: bool) -> Iterator[str]:
         with InProcessBroker() as broker:
             broker.create_topics(names)
             yield broker.bootstrap_servers
-
-
-def summary_lines(summary: Summary) -> str:
-    """The summary for a reader."""
-    found = cast("dict[str, object]", summary.as_dict())
-    return "\n".join(f"{name:<24}{'-' if value is None else value}" for name, value in found.items())

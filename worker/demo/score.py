@@ -35,6 +35,22 @@ class Summary:
         """For JSON."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        lines = [
+            f"{self.scans:,} scans, {self.predictions:,} predictions",
+            f"{self.lost} due scans lost, {self.dead_letters} dead letters",
+            f"alerts: {self.alerts_true} true, {self.alerts_late} late, {self.alerts_false} false",
+            f"{self.events_missed} events missed",
+        ]
+        if self.first_true_alert_s is not None:
+            on_line = f"{self.first_true_alert_line_s:.0f} s of the line"
+            lines.append(f"first true alert after {self.first_true_alert_s:.1f} s, {on_line}")
+        if self.latency_p50_ms is not None:
+            lines.append(
+                f"scan sent to prediction read back: p50 {self.latency_p50_ms:.1f} ms, p99 {self.latency_p99_ms:.1f} ms"
+            )
+        return "\n".join(lines)
+
 
 class Score:
     """Takes in what is read back; sums up at the end."""
