@@ -4,11 +4,9 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PACKAGES := models worker trainer
-LINE := build/line
-BUNDLE := tiny-sticker
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test check fix kafka models lock clean
+.PHONY: help setup setup-worker demo test check fix kafka models recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +45,18 @@ check: $(VENV)/.dev ## format, lint, types, import rules; changes nothing
 fix: $(VENV)/.dev ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+models: $(VENV)/.dev ## the released bundle and its evaluation anew, about 5 minutes on two cores
+	rm -rf data/models
+	$(BIN)/trainer simulate --hours 12 --strands 8 --seed 1 --rate sticker=6 --rate film_fracture=6 --out data/models/line
+	$(BIN)/trainer train --data data/models/line --recipe tiny --out models/sequence/tiny-sticker --current --force
+	$(BIN)/trainer evaluate --data data/models/line --bundle tiny-sticker
+	$(BIN)/trainer simulate --hours 21 --strands 8 --seed 2 --out data/models/unseen
+	$(BIN)/trainer evaluate --data data/models/unseen --bundle tiny-sticker --split all \
+	  --out models/sequence/evaluation/tiny-sticker
+
+recording: $(VENV)/.dev ## the recorded line of the demo anew
+	$(BIN)/trainer simulate --recording models/recordings/line.npz
 
 kafka: $(VENV)/.dev ## a real Apache Kafka in the foreground, on 127.0.0.1:9092 if that is free
 	$(BIN)/python -m worker.brokers.apache_kafka

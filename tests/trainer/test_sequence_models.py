@@ -10,7 +10,7 @@ from trainer.sequence_models import CastingLSTM, Pooling
 
 def model(pooling: Pooling = "last", **options: object) -> CastingLSTM:
     torch.manual_seed(0)
-    return CastingLSTM(5, hidden_size=8, num_layers=2, output_size=2, pooling=pooling, **options).eval()  # type: ignore[arg-type]  # mixed keywords
+    return CastingLSTM(5, hidden_size=8, num_layers=2, output_size=2, pooling=pooling, **options).eval()
 
 
 @pytest.mark.parametrize("relative", [False, True])
@@ -60,4 +60,4 @@ def test_defaults_are_the_specification_s() -> None:
 def test_one_layer_warns_of_nothing_and_unknown_pooling_is_refused() -> None:
     CastingLSTM(5, num_layers=1, dropout=0.5)
     with pytest.raises(ValueError, match="pooling"):
-        CastingLSTM(5, pooling="min")  # type: ignore[arg-type]  # that is the point
+        CastingLSTM(5, pooling="min")

@@ -2,11 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from models.errors import UsageError
 from trainer.commands.console import progress, tell
 
 if TYPE_CHECKING:
@@ -17,9 +16,13 @@ if TYPE_CHECKING:
 def command(
     data: Annotated[Path, typer.Option(help="Folder of a dataset.")],
     bundle: Annotated[str, typer.Option(help="A bundle's folder, or the name of a released one.")] = "current",
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    split: Annotated[
+        Literal["train", "validation", "test", "all"],
+        typer.Option(help="Which sequences; `all` for a line the bundle was not trained on."),
+    ] = "test",
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the report; a released bundle has its own.", show_default=False)
+        Path | None,
+        typer.Option(help="Folder of the report. A released bundle's own test split has one.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
@@ -33,18 +36,15 @@ def command(
     from models.bundle import read
     from models.runtime import Predictor
     from trainer.datasets.dataset import Dataset
-    from trainer.datasets.records import SPLITS
     from trainer.evaluation.evaluate import evaluate_bundle
 
-    chosen = next((known for known in SPLITS if known == split), None)
-    if chosen is None:
-        raise UsageError(f"expected one of {', '.join(SPLITS)}, got `{split}` at --split")
     loaded = read(bundle)
     dataset = Dataset.open(data)
     predictor = Predictor(loaded)
-    with progress(f"scoring the {split} split", len(dataset.sequences(chosen)), "sequences") as advance:
-        evaluation = evaluate_bundle(predictor, dataset, chosen, advance)
-    folder = out or _own_folder(loaded)
+    count = len(dataset.sequences(None if split == "all" else split))
+    with progress("scoring", count, "sequences") as advance:
+        evaluation = evaluate_bundle(predictor, dataset, split, advance)
+    folder = out or _own_folder(loaded, evaluation)
     if folder is not None:
         from trainer.evaluation.report import write_report
 
@@ -53,19 +53,19 @@ def command(
     tell(evaluation.as_dict(), _table(evaluation), as_json=as_json)
 
 
-def _own_folder(bundle: "Bundle") -> Path | None:
-    """Where a released bundle's evaluation lies; others have none."""
+def _own_folder(bundle: "Bundle", evaluation: "Evaluation") -> Path | None:
+    """Where the evaluation lies that is released with a bundle: that of its own line's test split, nothing else."""
     from models.bundle import RELEASED
 
-    if bundle.path.resolve().parent != RELEASED.resolve():
+    if bundle.path.resolve().parent != RELEASED.resolve() or evaluation.split != "test" or not evaluation.own_line:
         return None
     return RELEASED / "evaluation" / bundle.manifest.name
 
 
 def _table(evaluation: "Evaluation") -> list[str]:
-    from trainer.evaluation.report import summary_rows
+    from trainer.evaluation.report import scope_name, summary_rows
 
-    lines = [f"{evaluation.manifest.model}, {evaluation.split} split, {evaluation.sequences} casting sequences"]
+    lines = [f"{evaluation.manifest.model}, {scope_name(evaluation)}, {evaluation.sequences} casting sequences"]
     for target in evaluation.targets:
         lines.append(f"{target}:")
         lines += [f"  {what:<34}{value}" for what, value in summary_rows(evaluation, target)]

@@ -1,11 +1,13 @@
 """`trainer train`: a dataset in, a verified bundle out."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import UsageError
+from models.bundle import MANIFEST_FILE, RELEASED, make_current
+from models.errors import ManifestError, UsageError
 from models.manifest import check_bundle_name
 from trainer.commands.console import tell
 from trainer.commands.training_progress import training_progress
@@ -24,6 +26,9 @@ def command(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The bundle's name; the folder's if not given.")] = None,
     version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
+    current: Annotated[
+        bool, typer.Option("--current", help="Make it the default; only for a bundle in models/sequence.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
@@ -37,23 +42,35 @@ def command(
     """
     from trainer.config import load_config
 
-    name = check_bundle_name(name or out.resolve().name)
+    name = _bundle_name(name or out.resolve().name)
     config = load_config(recipe, assignments or [])
     _refuse_occupied(out, force=force)
+    if current and out.resolve() != RELEASED.resolve() / name:
+        raise UsageError(
+            f"expected --out {RELEASED / name} with --current, got {out}: the default is a released bundle"
+        )
 
     from trainer.export import export_run
     from trainer.train_sequence import train_on_dataset
 
     with training_progress(config.num_epochs) as (on_epoch, on_step):
         run = train_on_dataset(data, config, on_epoch=on_epoch, on_step=on_step)
+    print("exporting, comparing with torch, choosing thresholds on validation", file=sys.stderr, flush=True)
     exported = export_run(run, out, name=name, version=version, recipe=recipe)
+    if current:
+        make_current(name)
     result, sentences = _result(run, exported, out)
     tell(result, sentences, as_json=as_json)
 
 
-def _refuse_occupied(out: Path, *, force: bool) -> None:
-    from models.bundle import MANIFEST_FILE
+def _bundle_name(name: str) -> str:
+    try:
+        return check_bundle_name(name)
+    except ManifestError as error:
+        raise UsageError(f"{error} of --name or --out") from None
 
+
+def _refuse_occupied(out: Path, *, force: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / MANIFEST_FILE).is_file():

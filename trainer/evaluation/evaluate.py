@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -22,6 +22,9 @@ CAVEAT = (
     "stickers and look-alikes. They say nothing about a real caster."
 )
 IMPORTED = "Recorded data of another machine: these scores say nothing about a caster."
+
+Scope = Split | Literal["all"]
+"""One split, or, for a dataset that nothing was trained on, all of it."""
 
 _CHUNK = 2048
 """Windows gathered at once: about 20 MB of 120 x 20."""
@@ -47,10 +50,15 @@ class Evaluation:
 
     manifest: Manifest
     dataset: Dataset
-    split: Split
+    split: Scope
     sequences: int
     provider: str
     targets: dict[str, TargetScores]
+
+    @property
+    def own_line(self) -> bool:
+        """Whether the bundle was trained on this dataset, on its other splits or, wrongly, on this one."""
+        return self.dataset.info.fingerprint == self.manifest.data_fingerprint
 
     @property
     def caveat(self) -> str:
@@ -69,7 +77,7 @@ class Evaluation:
                 "fingerprint": info.fingerprint,
                 "split": self.split,
                 "sequences": self.sequences,
-                "trained_on_this_dataset": info.fingerprint == self.manifest.data_fingerprint,
+                "trained_on_this_dataset": self.own_line,
             },
             "provider": self.provider,
             "targets": {
@@ -94,7 +102,7 @@ def wanted_lead_s(manifest: Manifest, target: str) -> float:
 
 
 def evaluate_bundle(
-    predictor: Predictor, dataset: Dataset, split: Split = "test", advance: Advance | None = None
+    predictor: Predictor, dataset: Dataset, split: Scope = "test", advance: Advance | None = None
 ) -> Evaluation:
     """Score a bundle on one split.
 
@@ -130,14 +138,14 @@ def _score(
     )
 
 
-def trace_split(predictor: Predictor, dataset: Dataset, split: Split, advance: Advance | None = None) -> list[Trace]:
+def trace_split(predictor: Predictor, dataset: Dataset, split: Scope, advance: Advance | None = None) -> list[Trace]:
     """The predictions of every due, full window of a split's sequences.
 
     Raises:
         UsageError: as for `evaluate_bundle`.
     """
     columns = sensor_columns(predictor.manifest, dataset)
-    infos = dataset.sequences(split)
+    infos = dataset.sequences(None if split == "all" else split)
     if not infos:
         raise UsageError(mismatch(f"sequences of the split `{split}`", "none", str(dataset.path)))
     traces = []

@@ -115,6 +115,7 @@ class EventScores:
         false_by_cause: false alerts by the look-alike's type, `none` without one.
         look_alikes: look-alikes in the sequences by type.
         strand_days: time watched.
+        open_days: time with an alert open: one that never closes is not counted false twice, but seen here.
     """
 
     outcomes: tuple[EventOutcome, ...] = ()
@@ -124,6 +125,7 @@ class EventScores:
     false_by_cause: Mapping[str, int] = field(default_factory=dict)
     look_alikes: Mapping[str, int] = field(default_factory=dict)
     strand_days: float = 0.0
+    open_days: float = 0.0
 
     @property
     def caught(self) -> int:
@@ -144,6 +146,11 @@ class EventScores:
     def false_per_strand_day(self) -> float | None:
         """False alerts a day of one strand."""
         return self.false_alerts / self.strand_days if self.strand_days else None
+
+    @property
+    def open_share(self) -> float | None:
+        """Share of the time with an alert open."""
+        return self.open_days / self.strand_days if self.strand_days else None
 
     @property
     def leads_s(self) -> list[float]:
@@ -177,6 +184,7 @@ class EventScores:
             "look_alikes": dict(self.look_alikes),
             "strand_days": _rounded(self.strand_days),
             "false_per_strand_day": _rounded(self.false_per_strand_day, 2),
+            "open_share": _rounded(self.open_share),
             "outcomes": [{**asdict(outcome), "caught": outcome.caught} for outcome in self.outcomes],
         }
 
@@ -194,7 +202,7 @@ def judge(
         policy: the alert policy to judge.
     """
     outcomes: list[EventOutcome] = []
-    unseen, alerts, late, days = 0, 0, 0, 0.0
+    unseen, alerts, late, days, open_ms = 0, 0, 0, 0.0, 0
     causes: Counter[str] = Counter()
     look_alikes: Counter[str] = Counter()
     for trace in traces:
@@ -209,12 +217,20 @@ def judge(
         days += trace.strand_days
         look_alikes.update(event.type for event in others)
         for span in spans:
+            open_ms += (span.closed_at_ms or int(trace.event_time_ms[-1])) - span.opened_at_ms
             worth = verdict(span.opened_at_ms, ours)
             late += worth == "late"
             if worth == "false":
                 causes[_cause(span.opened_at_ms, others, trace.window_ms)] += 1
     return EventScores(
-        tuple(outcomes), unseen, alerts, late, dict(sorted(causes.items())), dict(sorted(look_alikes.items())), days
+        outcomes=tuple(outcomes),
+        unseen=unseen,
+        alerts=alerts,
+        late=late,
+        false_by_cause=dict(sorted(causes.items())),
+        look_alikes=dict(sorted(look_alikes.items())),
+        strand_days=days,
+        open_days=open_ms / DAY_MS,
     )
 
 

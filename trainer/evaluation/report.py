@@ -32,6 +32,12 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     return paths
 
 
+def scope_name(evaluation: Evaluation) -> str:
+    """Which sequences were scored, in words."""
+    line = "the line it was trained on" if evaluation.own_line else "a line it was not trained on"
+    return f"all of {line}" if evaluation.split == "all" else f"{evaluation.split} split of {line}"
+
+
 def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
     """One target's scores as (what, value), for a table."""
     scores = evaluation.targets[target]
@@ -51,7 +57,8 @@ def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
         ("lead before impact, median / p10", f"{median} s / {p10} s"),
         ("false alerts", f"{event['false_alerts']}" + (f" ({causes})" if causes else "")),
         ("false alerts per strand-day", f"{rate} in {event['strand_days']:g} strand-days"),
-        ("look-alikes passed", _look_alikes(scores)),
+        ("time with an alert open", _percent(event["open_share"])),
+        ("look-alikes in the sequences", _look_alikes(scores)),
     ]
 
 
@@ -64,7 +71,7 @@ def as_markdown(evaluation: Evaluation) -> str:
         "The alerts are those of the worker's own state machine over every due prediction."
     )
     lines = [
-        f"# {evaluation.manifest.model} on the {evaluation.split} split",
+        f"# {evaluation.manifest.model}: {scope_name(evaluation)}",
         "",
         f"**{evaluation.caveat}**",
         "",

@@ -1,0 +1,273 @@
+"""Configuration and the training loop."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.small_line import write_small_line
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from models.errors import UsageError
+from trainer import cli
+from trainer.config import RECIPES, AlertSettings, TrainingConfig, from_dict, load_config, recipe_names
+from trainer.datasets.dataset import Dataset
+from trainer.errors import TrainingError
+from trainer.train_sequence import SequenceModelTrainer, TrainingRun, train_on_dataset, window_scores
+
+
+class TestConfiguration:
+    def test_defaults_are_the_specification_s(self) -> None:
+        config = TrainingConfig()
+        expected = {
+            "model_type": "lstm",
+            "hidden_size": 128,
+            "num_layers": 2,
+            "dropout": 0.3,
+            "learning_rate": 0.001,
+            "batch_size": 32,
+            "num_epochs": 100,
+            "early_stopping_patience": 15,
+            "class_weight": 3.0,
+            "gradient_clip": 1.0,
+            "weight_decay": 1e-5,
+            "scheduler_patience": 5,
+        }
+        assert {key: config.as_dict()[key] for key in expected} == expected
+        assert config.device == ("cuda" if torch.cuda.is_available() else "cpu")
+
+    def test_every_recipe_loads(self) -> None:
+        assert "tiny" in recipe_names()
+        for name in recipe_names():
+            assert isinstance(load_config(name), TrainingConfig), RECIPES / name
+
+    def test_assignments_win_over_the_recipe(self) -> None:
+        config = load_config(
+            "tiny",
+            ["hidden_size=7", "pooling=max", "targets=['a']", "alert.sticker.on_delay_ms=3000", "relative=false"],
+        )
+        assert (config.hidden_size, config.pooling, config.targets, config.relative) == (7, "max", ["a"], False)
+        assert config.alert_settings("sticker").on_delay_ms == 3000
+        assert config.alert_settings("sticker").min_lead_s == 15.0  # the rest of the table keeps its defaults
+
+    def test_targets_have_their_own_alert_defaults(self) -> None:
+        config = TrainingConfig()
+        assert config.alert_settings("sticker").on_delay_ms == 2000
+        assert config.alert_settings("quality").severity == "advisory"
+        assert config.alert_settings("defect") == AlertSettings(5000, 30_000, 60_000, "critical")
+
+    @pytest.mark.parametrize(
+        ("assignment", "said"),
+        [
+            ("hiden_size=3", "hiden_size"),
+            ("hidden_size=many", "hidden_size"),
+            ("dropout=1.5", "dropout"),
+            ("pooling=min", "pooling"),
+            ("alert.sticker.on_dely_ms=3", "alert.sticker.on_dely_ms"),
+            ("hidden_size.x=3", "hidden_size"),
+            ("hidden_size", "key=value"),
+        ],
+    )
+    def test_a_wrong_field_is_named(self, assignment: str, said: str) -> None:
+        with pytest.raises(UsageError, match=said.replace(".", r"\.")):
+            load_config("tiny", [assignment])
+
+    def test_unknown_recipe_lists_those_there_are(self) -> None:
+        with pytest.raises(UsageError, match="tiny"):
+            load_config("huge")
+
+    def test_window_rules_scale_with_the_period(self) -> None:
+        rules = from_dict({"window_length": 60, "max_gap_periods": 4}).window_rules(1000)
+        assert (rules.length, rules.period_ms, rules.max_gap_ms) == (60, 1000, 4000)
+
+
+def loader(windows: Tensor, labels: Tensor) -> DataLoader[tuple[Tensor, ...]]:
+    return DataLoader(TensorDataset(windows, labels), batch_size=8)
+
+
+def mean_of_first_sensor(count: int = 64) -> DataLoader[tuple[Tensor, ...]]:
+    generator = torch.Generator().manual_seed(0)
+    windows = torch.randn(count, 6, 2, generator=generator)
+    return loader(windows, (windows[:, :, :1].mean(1) > 0).float())
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.mean(1))
+
+
+class Worsening(nn.Module):
+    """Right before its first step, the wrong way round ever after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(-1.0))
+        self.epochs = 0
+
+    def train(self, mode: bool = True) -> "Worsening":
+        self.epochs += int(mode)
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(1)[:, :1] * (1.0 if self.epochs == 1 else -1.0) + 0.0 * self.weight
+
+
+CONFIG = TrainingConfig(num_epochs=6, early_stopping_patience=2, learning_rate=0.1, device="cpu", class_weight=1.0)
+
+
+class TestTrainer:
+    def test_learns_what_can_be_learnt(self) -> None:
+        torch.manual_seed(0)
+        trainer = SequenceModelTrainer(Linear(), CONFIG, mean_of_first_sensor(), mean_of_first_sensor(32))
+        history = trainer.train()
+        assert history[-1].train_loss < history[0].train_loss
+        assert max(entry.roc_auc for entry in history) > 0.95
+
+    def test_stops_early_and_keeps_the_best_weights(self) -> None:
+        model = Worsening()
+        trainer = SequenceModelTrainer(model, CONFIG, mean_of_first_sensor(), mean_of_first_sensor(32))
+        history = trainer.train()
+        assert [entry.best for entry in history] == [True, False, False]
+        assert history[0].roc_auc == 1.0
+        assert not model.training
+
+    def test_learning_rate_is_halved_when_nothing_improves(self) -> None:
+        config = replace(CONFIG, scheduler_patience=0)
+        trainer = SequenceModelTrainer(Worsening(), config, mean_of_first_sensor(), mean_of_first_sensor(32))
+        assert [entry.learning_rate for entry in trainer.train()] == [0.1, 0.1, 0.05]
+
+    def test_loss_that_is_no_number_is_an_error(self) -> None:
+        windows = torch.full((8, 6, 2), torch.nan)
+        trainer = SequenceModelTrainer(Linear(), CONFIG, loader(windows, torch.zeros(8, 1)), mean_of_first_sensor())
+        with pytest.raises(TrainingError, match="finite loss, got nan at step 1 of epoch 1"):
+            trainer.train_epoch()
+
+    def test_class_weight_counts_positives_more(self) -> None:
+        windows, labels = torch.zeros(4, 6, 2), torch.tensor([[1.0], [0.0], [0.0], [0.0]])
+        model = Linear()
+        nn.init.zeros_(model.layer.bias)
+        losses = [
+            SequenceModelTrainer(
+                model, replace(CONFIG, class_weight=weight), loader(windows, labels), loader(windows, labels)
+            ).validate()["loss"]
+            for weight in (1.0, 5.0)
+        ]
+        assert losses == pytest.approx([np.log(2), np.log(2) * (5 + 3) / 4])
+
+    def test_labels_left_out_have_no_part(self) -> None:
+        windows = torch.randn(6, 6, 2)
+        labels = torch.tensor([[1.0], [0.0], [1.0], [0.0], [torch.nan], [torch.nan]])
+        model = Linear()
+        whole, part = (
+            SequenceModelTrainer(model, CONFIG, loader(windows[:n], labels[:n]), loader(windows[:n], labels[:n]))
+            for n in (6, 4)
+        )
+        assert whole.validate() == pytest.approx(part.validate())
+        whole.train_epoch()
+        assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+    def test_steps_and_epochs_are_reported(self) -> None:
+        steps: list[tuple[int, int]] = []
+        epochs: list[int] = []
+        config = replace(CONFIG, num_epochs=1)
+        SequenceModelTrainer(
+            Linear(),
+            config,
+            mean_of_first_sensor(24),
+            mean_of_first_sensor(),
+            on_epoch=lambda record: epochs.append(record.epoch),
+            on_step=lambda step, of: steps.append((step, of)),
+        ).train()
+        assert steps == [(1, 3), (2, 3), (3, 3)]
+        assert epochs == [1]
+
+
+def test_window_scores_leave_out_unknown_labels_and_average_targets() -> None:
+    probabilities = np.array([[0.9, 0.2], [0.8, 0.9], [0.1, 0.5], [0.5, 0.5]], np.float32)
+    labels = np.array([[1, 0], [1, 1], [0, 1], [np.nan, np.nan]], np.float32)
+    assert window_scores(probabilities, labels)["roc_auc"] == 1.0
+
+
+class TestTrainingOnADataset:
+    def test_same_seed_gives_the_same_weights_and_another_seed_others(
+        self, small_run: TrainingRun, small_line: Dataset
+    ) -> None:
+        config = small_run.config
+        again = train_on_dataset(small_line.path, config)
+        other = train_on_dataset(small_line.path, replace(config, seed=config.seed + 1, num_epochs=1))
+        for key, weights in small_run.model.state_dict().items():
+            assert torch.equal(weights, again.model.state_dict()[key]), key
+        assert not torch.equal(small_run.model.fc_layers[0].weight, other.model.fc_layers[0].weight)
+
+    def test_a_split_without_positives_is_named(self, tmp_path: Path, small_config: TrainingConfig) -> None:
+        quiet = write_small_line(tmp_path / "quiet", stickers=False)
+        with pytest.raises(UsageError, match="positive windows of `sticker` in the split `train`"):
+            train_on_dataset(quiet.path, small_config)
+
+
+def run_cli(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["trainer", *arguments])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return int(left.value.code or 0)
+
+
+class TestCommand:
+    def test_trains_a_bundle_and_refuses_to_replace_it(
+        self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "mine"
+        wanted = ["window_length=16", "hidden_size=4", "num_epochs=1", "threads=1", "validation_share=1"]
+        sets = [part for pair in wanted for part in ("--set", pair)]
+        arguments = ["train", "--data", str(small_line.path), "--out", str(out), *sets]
+        assert run_cli(*arguments, "--json", monkeypatch=monkeypatch) == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)["model"] == "mine@1"
+        assert captured.err.splitlines()[0].startswith("epoch 1/1: loss")
+        assert (out / "manifest.json").is_file()
+        assert run_cli(*arguments, monkeypatch=monkeypatch) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: expected a new folder, got a bundle at")
+        assert error.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "said"),
+        [
+            (["--data", "nowhere", "--out", "new"], 1, "nowhere"),
+            (["--data", "nowhere", "--out", "new", "--set", "hiden_size=3"], 2, "hiden_size"),
+            (["--data", "nowhere", "--out", "new", "--recipe", "huge"], 2, "huge"),
+            (["--data", "nowhere", "--out", "new", "--name", "current"], 2, "current"),
+            (["--data", "nowhere", "--out", "new", "--current"], 2, "--current"),
+            (["--data", "nowhere", "--out", "full"], 2, "something else"),
+        ],
+    )
+    def test_mistakes_are_one_clear_line(
+        self,
+        arguments: list[str],
+        code: int,
+        said: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "notes.txt").write_text("mine")
+        assert run_cli("train", *arguments, monkeypatch=monkeypatch) == code
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+
+    def test_help_does_not_wait_for_torch(self) -> None:
+        code = "import sys, trainer.cli; sys.exit('torch' in sys.modules)"
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
