@@ -161,6 +161,8 @@ def check_graph(model: bytes, manifest: Manifest, where: str) -> None:
         proto = onnx.load_from_string(model)
     except DecodeError as error:
         raise BundleError(mismatch("an ONNX graph", f"other bytes ({error})", where)) from None
+    if proto.functions or any(graph.sparse_initializer for graph in _graphs(proto.graph)):
+        raise BundleError(mismatch("a plain graph", "local functions or sparse weights", where))
     for tensor in _tensors(proto.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise BundleError(mismatch("weights inside the file", f"external data for `{tensor.name}`", where))
@@ -207,6 +209,8 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                 if attribute.HasField("t"):
                     yield attribute.t
                 yield from attribute.tensors
+                if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                    raise BundleError(mismatch("a plain graph", "sparse constants", node.name or node.op_type))
 
 
 def _read_capped(path: Path) -> bytes:
@@ -235,7 +239,7 @@ def _read_golden(data: bytes, manifest: Manifest, path: Path) -> Golden:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             golden = Golden(np.asarray(arrays["windows"]), np.asarray(arrays["probabilities"]))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise BundleError(mismatch("arrays `windows` and `probabilities`", str(error), str(path))) from None
     count = len(golden.windows)
     for name, array, tail in (

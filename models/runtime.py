@@ -16,15 +16,22 @@ from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from models.bundle import Bundle, read
-from models.errors import ProviderError, mismatch
+from models.errors import BundleError, ProviderError, mismatch
 from models.manifest import INPUT_NAME, OUTPUT_NAME, Manifest
 from models.windows import Float32Array
 
 Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+_ORT_ERRORS = (
+    ort_state.Fail, ort_state.InvalidArgument, ort_state.InvalidGraph, ort_state.InvalidProtobuf,
+    ort_state.NotImplemented, ort_state.RuntimeException, ort_state.EPFail,
+)  # fmt: skip
+"""ONNX Runtime's errors have no common base of their own."""
+
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -117,7 +124,7 @@ class Predictor:
             which = np.arange(max(size, len(golden.windows))) % len(golden.windows)
             for first in range(0, len(which), size):
                 chosen = which[first : first + size]
-                error = np.abs(self._padded(golden.windows[chosen]) - golden.probabilities[chosen])
+                error = np.abs(self._golden_answer(golden.windows[chosen], bundle) - golden.probabilities[chosen])
                 if not bool(np.all(error <= atol)):
                     raise ProviderError(
                         mismatch(
@@ -125,6 +132,12 @@ class Predictor:
                         )
                         + f" on {self.provider} at batch {size}; the model must not be served here"
                     )
+
+    def _golden_answer(self, windows: Float32Array, bundle: Bundle) -> Float32Array:
+        try:
+            return self._padded(windows)
+        except _ORT_ERRORS as error:
+            raise ProviderError(mismatch("a graph that runs", _first_line(error), str(bundle.path))) from None
 
 
 def why_no_cuda() -> str | None:
@@ -153,4 +166,11 @@ def _open_session(bundle: Bundle, *, use_cuda: bool, threads: int) -> ort.Infere
         ort.preload_dlls()
         # TF32 rounds to ten bits of mantissa: more than the golden windows' tolerance allows.
         providers.insert(0, (CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}))
-    return ort.InferenceSession(bundle.model, options, providers=providers)
+    try:
+        return ort.InferenceSession(bundle.model, options, providers=providers)
+    except _ORT_ERRORS as error:
+        raise BundleError(mismatch("a graph ONNX Runtime loads", _first_line(error), str(bundle.path))) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,71 +1,25 @@
 """The composition root: settings to a running worker."""
 
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from models.bundle import read
 from models.runtime import BATCH_SIZES, CUDA, Predictor
 from worker import __version__, logs
-from worker.errors import StrandwatchError
+from worker.errors import DeliveryError, StrandwatchError
 from worker.health import Health, HealthServer
 from worker.kafka.broker import Broker, require_topics
-from worker.kafka.offsets import Partition
 from worker.kafka.sink import AtLeastOnceSink
 from worker.kafka.source import Source
 from worker.metrics import Metrics
 from worker.pipeline import Loop, Pipeline
+from worker.records import Partition
 from worker.settings import Settings
+from worker.stop import Stop
 
 log = logs.get(__name__)
 
-LEAVE_WITHIN_S = 5.0
 _DRAIN_S = 3.0
-
-
-class Stop:
-    """Asked to stop, by a signal or by code."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def __call__(self) -> bool:
-        """Whether to stop."""
-        return self._event.is_set()
-
-    def ask(self) -> None:
-        """Ask to stop; returns at once."""
-        self._event.set()
-
-    @contextmanager
-    def on_signals(self, within_s: float = LEAVE_WITHIN_S) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT; a process that cannot leave in time is ended all the same."""
-        guard = threading.Timer(within_s - 0.3, _leave_undrained)
-        guard.daemon = True
-
-        def react(number: int, _: FrameType | None) -> None:
-            if self():
-                return
-            log.info("stopping", signal=signal.Signals(number).name)
-            self.ask()
-            guard.start()
-
-        before = {number: signal.signal(number, react) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            guard.cancel()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _leave_undrained() -> None:
-    log.error("not drained in time; what was not committed will be read again")
-    os._exit(1)
 
 
 def batch_sizes(max_windows: int) -> tuple[int, ...]:
@@ -100,17 +54,30 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
     health.wait_for("kafka", f"waiting for the broker at {settings.kafka.bootstrap_servers}")
     with HealthServer(settings.http.host, settings.http.port, health, metrics.registry) as server:
         log.info("worker starting", version=__version__, port=server.port, delivery=settings.delivery)
-        predictor = load_predictor(settings)
-        manifest = predictor.manifest
-        metrics.model_info.labels(manifest.name, manifest.version, manifest.model_sha256, predictor.provider).set(1)
-        log.info("model ready", model=manifest.model, sha256=manifest.model_sha256, provider=predictor.provider)
-        health.have("model")
-        topics = settings.topics
-        present = _wait_for_broker(settings, health, stop)
-        if not stop():
-            require_topics(present, (topics.sensors, topics.predictions, topics.alerts, topics.dead_letters))
-            _serve(settings, predictor, metrics, health, stop)
+        # The clients first: a wrong Kafka setting shows at once, not after the model and the broker were waited for.
+        source = Source(settings, metrics)
+        try:
+            sink = AtLeastOnceSink(settings, source, metrics)
+            predictor = _load_model(settings, metrics, health)
+            present = _wait_for_broker(settings, health, stop)
+            if not stop():
+                topics = settings.topics
+                require_topics(present, (topics.sensors, topics.predictions, topics.alerts, topics.dead_letters))
+                health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
+                _serve(source, sink, Pipeline(predictor, metrics), health, settings.batch.deadline_ms / 1000, stop)
+        finally:
+            health.wait_for("kafka", "stopping")
+            source.close()
     log.info("worker stopped")
+
+
+def _load_model(settings: Settings, metrics: Metrics, health: Health) -> Predictor:
+    predictor = load_predictor(settings)
+    manifest = predictor.manifest
+    metrics.model_info.labels(manifest.name, manifest.version, manifest.model_sha256, predictor.provider).set(1)
+    log.info("model ready", model=manifest.model, sha256=manifest.model_sha256, provider=predictor.provider)
+    health.have("model")
+    return predictor
 
 
 def _wait_for_broker(settings: Settings, health: Health, stop: Stop) -> dict[str, int]:
@@ -121,12 +88,9 @@ def _wait_for_broker(settings: Settings, health: Health, stop: Stop) -> dict[str
     return Broker(settings.kafka).wait(clock, stop)
 
 
-def _serve(settings: Settings, predictor: Predictor, metrics: Metrics, health: Health, stop: Stop) -> None:
-    health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
-    source = Source(settings, metrics)
-    sink = AtLeastOnceSink(settings, source, metrics)
-    pipeline = Pipeline(predictor, metrics)
-
+def _serve(
+    source: Source, sink: AtLeastOnceSink, pipeline: Pipeline, health: Health, company_s: float, stop: Stop
+) -> None:
     def released(partitions: Sequence[Partition], lost: bool) -> None:
         sink.release(partitions, lost=lost)
         for partition in partitions:
@@ -136,13 +100,14 @@ def _serve(settings: Settings, predictor: Predictor, metrics: Metrics, health: H
     source.on_released = released
     source.subscribe()
     try:
-        Loop(source, pipeline, sink, health, company_s=settings.batch.deadline_ms / 1000).run(stop)
+        Loop(source, pipeline, sink, health, company_s=company_s).run(stop)
+        log.info("stopping")
+        if not sink.close(_DRAIN_S):
+            raise DeliveryError(
+                f"expected every output acknowledged within {_DRAIN_S:g} s of the signal, got {sink.outstanding} still "
+                "under way or their offsets not committed; their records will be read again"
+            )
     except StrandwatchError:
-        # Whatever failed, what was acknowledged before may still be committed; nothing else is.
+        # Nothing more is committed, not even in the last revocation: the next start reads on from the last commit.
         source.on_released = lambda partitions, _: sink.release(partitions, lost=True)
         raise
-    finally:
-        health.wait_for("kafka", "stopping")
-        if stop() and not sink.close(_DRAIN_S):
-            log.warning("not all outputs were acknowledged; their records will be read again")
-        source.close()

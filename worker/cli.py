@@ -11,6 +11,7 @@ from rich.table import Table
 
 from models.errors import StrandwatchError
 from worker import __version__
+from worker.stop import Stop
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -51,12 +52,12 @@ def run(config: Config = None) -> None:
 
     Ends with 0 after SIGTERM or Ctrl-C, 1 if it cannot go on, 2 for a wrong setting.
     """
-    from worker import app, logs, settings
-
-    chosen = settings.load(config)
-    logs.configure(chosen.log.level, chosen.log.format)
-    stop = app.Stop()
+    stop = Stop()
     with stop.on_signals():
+        from worker import app, logs, settings
+
+        chosen = settings.load(config)
+        logs.configure(chosen.log.level, chosen.log.format)
         app.run(chosen, stop)
 
 
@@ -75,20 +76,22 @@ def demo(
 
     Example: `worker demo --seconds 30 --json`
     """
-    from worker import app, logs
-    from worker.demo.demo import Demo, DemoOptions
-    from worker.demo.screen import Screen
-
-    logs.configure("error", "auto")
-    console = Console(stderr=as_json)
-    screen = Screen(f"a simulated line, {speed:g} times real time", console)
-    stop = app.Stop()
+    stop = Stop()
     with stop.on_signals(within_s=30.0):
+        from worker import logs
+        from worker.demo.demo import Demo, DemoOptions
+        from worker.demo.screen import Screen
+
+        logs.configure("error", "auto")
+        screen = Screen(f"a simulated line, {speed:g} times real time", Console(stderr=as_json))
         summary = Demo(DemoOptions(seconds, speed, bundle, kafka), screen).run(stop)
+    if stop() and not summary.scans:
+        return
     typer.echo(json.dumps(summary.as_dict()) if as_json else f"\n{summary}")
-    if summary.lost or not summary.predictions:
+    if summary.lost or summary.predictions == summary.warming:
         raise StrandwatchError(
-            f"expected a prediction for every due scan, got {summary.predictions} and lost {summary.lost}"
+            f"expected a prediction for every due scan, got {summary.predictions}, {summary.warming} of them warming, "
+            f"and lost {summary.lost}"
         )
 
 
@@ -101,13 +104,13 @@ def watch(
 
     Example: `STRANDWATCH_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 worker watch`
     """
-    from worker import app, logs, settings
-    from worker.demo.watch import watch as watch_topics
-
-    chosen = settings.load(config)
-    logs.configure("error", chosen.log.format)
-    stop = app.Stop()
+    stop = Stop()
     with stop.on_signals():
+        from worker import logs, settings
+        from worker.demo.watch import watch as watch_topics
+
+        chosen = settings.load(config)
+        logs.configure("error", chosen.log.format)
         watch_topics(chosen, seconds, stop)
 
 

@@ -30,7 +30,7 @@ class Health:
         self._clock = clock
         self._stall_s = stall_s
         self._reasons: dict[str, str] = {}
-        self._last_turn = clock()
+        self._last_turn: float | None = None
 
     def turned(self) -> None:
         """The loop has gone round once more."""
@@ -47,7 +47,9 @@ class Health:
         self._show_ready(0 if self._reasons else 1)
 
     def live(self) -> list[str]:
-        """Why the worker is not live; empty if it is."""
+        """Why the worker is not live; empty if it is. Before the loop first turns it is starting, and live."""
+        if self._last_turn is None:
+            return []
         still = self._clock() - self._last_turn
         return [f"the loop has not turned for {still:.0f} s"] if still > self._stall_s else []
 

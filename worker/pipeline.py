@@ -16,13 +16,22 @@ from models.windows import Outcome
 from worker import __version__
 from worker.health import Health
 from worker.metrics import Metrics
-from worker.records import AlertChange, DeadLetter, GivenUp, Outgoing, Processed, RawRecord, Scored
+from worker.records import (
+    AlertChange,
+    DeadLetter,
+    GivenUp,
+    Outgoing,
+    Partition,
+    Processed,
+    RawRecord,
+    Scored,
+)
 from worker.stages.alerts import Alerts
 from worker.stages.batch import Batcher
 from worker.stages.decode import Decoder
 from worker.stages.encode import Encoder
 from worker.stages.inference import Inference
-from worker.stages.windows import Partition, Windows
+from worker.stages.windows import Windows
 
 Clock = Callable[[], float]
 
@@ -50,25 +59,28 @@ class Pipeline:
             block, dead = self._decoder.decode(records)
         outgoing = [self._dead_letter(letter) for letter in dead]
         self._metrics.unknown_values.inc(block.unknown_values)
-        begun, apart = time.perf_counter(), 0.0
+        begun, batching, apart = time.perf_counter(), 0.0, 0.0
         for entry in self._windows.advance(block):
             if self._batcher.is_full:
                 full_at = time.perf_counter()
                 outgoing += self._infer()
                 apart += time.perf_counter() - full_at
+            added_at = time.perf_counter()
             self._batcher.add(entry)
-        self._metrics.stage.labels("windows").observe(time.perf_counter() - begun - apart)
+            batching += time.perf_counter() - added_at
+        self._metrics.stage.labels("windows").observe(time.perf_counter() - begun - apart - batching)
+        self._metrics.stage.labels("batch").observe(batching)
         outgoing += self._infer()
         self._count_samples()
         next_offsets: dict[Partition, int] = {}
         for record in records:
-            next_offsets[record.origin.topic, record.origin.partition] = record.origin.offset + 1
+            next_offsets[record.origin.partition] = record.origin.offset + 1
         return Processed(outgoing, next_offsets)
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition: its strands and their alerts now belong to another worker."""
-        for strand_id in self._windows.drop(partition):
-            self._alerts.forget(strand_id)
+        self._windows.drop(partition)
+        self._alerts.drop(partition)
 
     def observe_strands(self) -> None:
         """Refresh the gauges that are read off the strands; for now and then, not for every poll."""
@@ -189,3 +201,5 @@ class Loop:
         self._source.observe_lag()
         if self._source.has_joined:
             self._health.have("kafka")
+        else:
+            self._health.wait_for("kafka", "not in the group, or its partitions were lost")

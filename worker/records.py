@@ -16,13 +16,21 @@ from models.errors import DeadLetterReason
 from models.messages import SensorScan
 from models.windows import Float32Array
 
+Partition = tuple[str, int]
+"""Topic and number."""
+
 
 class Origin(NamedTuple):
     """Where a record stood in the input log."""
 
     topic: str
-    partition: int
+    number: int
     offset: int
+
+    @property
+    def partition(self) -> Partition:
+        """The partition it stood in."""
+        return self.topic, self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +96,16 @@ class DueWindow:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A strand whose window was given up: restarted by a gap or a clock set back, or evicted for silence."""
+    """A strand whose window was given up: restarted by a gap or a clock set back, or evicted for silence.
 
+    `origin` is the record's by which that showed. An evicted strand is forgotten altogether.
+    """
+
+    origin: Origin
     strand_id: str
     event_time_ms: int
     why: str
+    is_evicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +172,4 @@ class Processed:
     """
 
     outgoing: Sequence[Outgoing]
-    next_offsets: Mapping[tuple[str, int], int]
+    next_offsets: Mapping[Partition, int]

@@ -155,7 +155,8 @@ def load(config: Path | None = None) -> Settings:
             _check_name(name.upper().removeprefix(PREFIX).lower().split(DELIMITER), name)
     for path in _paths(from_file):
         _check_name(path, f"{'.'.join(path)} in {config}")
-    secrets = os.environ.get(f"{PREFIX}SECRETS_DIR") or from_file.get("secrets_dir")
+    in_environment = {name.upper(): value for name, value in os.environ.items()}
+    secrets = in_environment.get(f"{PREFIX}SECRETS_DIR") or from_file.get("secrets_dir")
     if secrets and Path(secrets).is_dir():
         for file in Path(secrets).iterdir():
             if not file.name.startswith("."):

@@ -44,16 +44,17 @@ def test_sigterm_drains_commits_and_leaves_within_five_seconds(
 
 
 def test_kill_loses_no_due_scan(kafka_bootstrap: str, topics: Topics, env: dict[str, str]) -> None:
-    scans = list(steady(8, 1500))
+    scans = list(steady(8, 4000))
     publish_scans(kafka_bootstrap, topics.sensors, scans)
     due = due_scans(scans, RULES)
     with running(env) as worker:
         worker.wait_for("partitions assigned")
-        read_back(kafka_bootstrap, topics.predictions, bool, within_s=30)
+        first_seen = read_back(kafka_bootstrap, topics.predictions, bool, settle=False)
         worker.kill()
     committed = committed_offsets(kafka_bootstrap, topics.group_id, topics.sensors, topics.partitions)
     ends = end_offsets(kafka_bootstrap, topics.sensors)
-    assert all(committed[partition] <= ends[partition] for partition in ends)
+    assert 0 < len(first_seen) < len(due), "the worker was to be killed in the middle of its work"
+    assert any(committed[partition] < ends[partition] for partition in ends)
     with running(env):
         found = predictions(kafka_bootstrap, topics, len(due))
         missing = due - set(keys(found))
@@ -94,7 +95,9 @@ def test_worker_whose_slot_is_taken_over_says_so_and_ends(
         with running(env) as second:
             assert first.wait_ended() == 1
             second.wait_ready()
-        assert any("another worker took this slot over" in line for line in first.log)
+        error = [line for line in first.log if line and not line.startswith("{")]
+        assert len(error) == 1
+        assert "another worker took this slot over" in error[0]
 
 
 @pytest.mark.parametrize(("rule", "predicted"), [("latest", False), ("earliest", True)])
@@ -107,17 +110,21 @@ def test_group_without_offsets_begins_where_it_was_told_and_says_so(
         worker.wait_ready()
         assert {line["start_from"] for line in worker.events("no committed offset")} == {rule}
         publish_scans(kafka_bootstrap, topics.sensors, new)
-        found = predictions(
-            kafka_bootstrap, topics, len(due_scans(new, RULES)) + predicted * len(due_scans(old, RULES))
-        )
-    seen_old = bool(set(keys(found)) & due_scans(old, RULES))
-    assert seen_old == predicted
+        due = due_scans([*old, *new] if predicted else new, RULES)
+        found = predictions(kafka_bootstrap, topics, len(due))
+    assert set(keys(found)) == due
+    assert bool(due & due_scans(old, RULES)) == predicted
 
 
 def test_start_is_refused_without_offsets_if_told_so(kafka_bootstrap: str, topics: Topics, env: dict[str, str]) -> None:
     with running({**env, "STRANDWATCH_START_FROM": "refuse"}) as worker:
         assert worker.wait_ended() == 1
-        assert any("start_from=refuse forbids a start" in line for line in worker.log)
+        error = [line for line in worker.log if line and not line.startswith("{")]
+        assert len(error) == 1
+        assert "start_from=refuse forbids a start" in error[0]
+        assert (
+            worker.events("the log no longer has our offset; records in between are gone and windows start anew") == []
+        )
 
 
 def test_start_at_latest_is_remembered_even_if_nothing_came(
@@ -157,6 +164,8 @@ def test_records_gone_by_retention_are_told_and_the_rest_is_served(
         read_back(kafka_bootstrap, topics.predictions, at_least(kept // RULES.stride - 4))
         assert worker.metric("strandwatch_samples_total", outcome="used") == kept
         assert worker.terminate()[0] == 0
+    committed = committed_offsets(kafka_bootstrap, topics.group_id, topics.sensors, topics.partitions)
+    assert committed == ends
 
 
 def test_consumer_group_protocol_is_an_option(kafka_bootstrap: str, topics: Topics, env: dict[str, str]) -> None:

@@ -28,13 +28,15 @@ def test_broker_killed_and_restarted_loses_nothing_and_sigterm_without_one_leave
             publish_scans(bootstrap, topics.sensors, scans[:half])
             read_back(bootstrap, topics.predictions, at_least(len(due) // 4))
             broker.kill()
-            worker.wait_for("FAIL ")
+            worker.wait_for("partitions lost")
+            assert worker.get("/readyz")[0] == 503
             broker.start()
             publish_scans(bootstrap, topics.sensors, scans[half:])
             found = read_back(bootstrap, topics.predictions, at_least(len(due)))
+            worker.wait_ready()
             predictions = [decode_prediction(message.value() or b"") for message in found]
             assert {(p.strand_id, p.event_time_ms) for p in predictions} >= due
             broker.kill()
-            _, seconds = worker.terminate()
-            assert seconds < 5
+            code, seconds = worker.terminate()
+            assert (code, seconds < 5) == (0, True)
             assert len(worker.log) < 100

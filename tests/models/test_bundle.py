@@ -165,3 +165,41 @@ def test_pointer_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "current").write_text("../../etc\n")
     with pytest.raises(ManifestError, match="expected a bundle name"):
         bundles.resolve("current", tmp_path)
+
+
+def external(name: str) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return tensor
+
+
+def hide_in_a_function(model: onnx.ModelProto) -> None:
+    node = helper.make_node("Constant", [], ["out"], value=external("hidden"))
+    model.functions.append(helper.make_function("local", "f", [], ["out"], [node], [helper.make_opsetid("", 20)]))
+
+
+def hide_in_sparse_weights(model: onnx.ModelProto) -> None:
+    model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=external("hidden"), dims=[1]))
+
+
+def hide_in_a_sparse_constant(model: onnx.ModelProto) -> None:
+    sparse = onnx.SparseTensorProto(values=external("hidden"), dims=[1])
+    model.graph.node.append(helper.make_node("Constant", [], ["out"], sparse_value=sparse))
+
+
+@pytest.mark.parametrize("hide", [hide_in_a_function, hide_in_sparse_weights, hide_in_a_sparse_constant])
+def test_places_to_hide_external_data_in_are_refused(folder: Path, hide: Callable[[onnx.ModelProto], None]) -> None:
+    model = graph()
+    hide(model)
+    replace_model(folder, model)
+    with pytest.raises(BundleError, match="expected a plain graph"):
+        bundles.read(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"\x93NUMPY"])
+def test_golden_file_that_is_no_archive_is_refused(folder: Path, data: bytes) -> None:
+    (folder / "golden.npz").write_bytes(data)
+    files = msgspec.json.decode((folder / "manifest.json").read_bytes())["files"]
+    rewrite_manifest(folder, files={**files, "golden.npz": hashlib.sha256(data).hexdigest()})
+    with pytest.raises(BundleError, match="expected arrays"):
+        bundles.read(folder)

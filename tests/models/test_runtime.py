@@ -7,7 +7,7 @@ import pytest
 from support.bundles import RULES, expected, golden, graph, manifest, write_bundle
 
 from models import bundle as bundles
-from models.errors import ProviderError
+from models.errors import BundleError, ProviderError
 from models.runtime import CPU, CUDA, Predictor, padded_size, why_no_cuda
 
 needs_no_gpu = pytest.mark.skipif(why_no_cuda() is None, reason="this machine has a CUDA device")
@@ -66,3 +66,15 @@ def test_auto_serves_on_the_cpu_without_a_gpu(folder: Path) -> None:
 
 def test_padding_takes_the_smallest_size_that_holds_the_windows() -> None:
     assert [padded_size(n, (1, 4, 8)) for n in (1, 2, 4, 5, 8, 9)] == [1, 4, 4, 8, 8, 8]
+
+
+@pytest.mark.parametrize("op_type", ["NoSuchOperator", "Sin"])
+def test_graph_that_onnx_runtime_does_not_load_is_refused_in_a_line(tmp_path: Path, op_type: str) -> None:
+    model = graph()
+    model.graph.node[-1].op_type = op_type
+    if op_type == "Sin":
+        model.graph.node[-1].input.append("logit")
+    bundles.write(tmp_path / "test", manifest(), model.SerializeToString(), golden(), {})
+    with pytest.raises(BundleError, match="expected a graph ONNX Runtime loads, got ") as caught:
+        Predictor.load(tmp_path / "test", device="cpu")
+    assert "\n" not in str(caught.value)

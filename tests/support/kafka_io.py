@@ -28,9 +28,14 @@ def publish_scans(bootstrap: str, topic: str, scans: Iterable[SensorScan]) -> No
 
 
 def read_back(
-    bootstrap: str, topic: str, enough: Callable[[Sequence[Message]], bool], within_s: float = 60.0
+    bootstrap: str,
+    topic: str,
+    enough: Callable[[Sequence[Message]], bool],
+    within_s: float = 60.0,
+    *,
+    settle: bool = True,
 ) -> list[Message]:
-    """Everything in a topic, from its beginning until it is `enough`, then until nothing more comes."""
+    """Everything in a topic, from its beginning until it is `enough`, and with `settle` until nothing more comes."""
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
          "isolation.level": "read_committed"}
@@ -41,10 +46,10 @@ def read_back(
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
         deadline = time.monotonic() + within_s
         while True:
-            messages = consumer.consume(10_000, 0.5)
+            messages = consumer.consume(10_000, 0.5) if settle else consumer.consume(1, 0.5)
             assert all(message.error() is None for message in messages)
             found += messages
-            if enough(found) and not messages:
+            if enough(found) and not (settle and messages):
                 return found
             assert time.monotonic() < deadline, f"only {len(found)} records came to {topic} within {within_s:g} s"
     finally:

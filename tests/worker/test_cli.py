@@ -53,6 +53,9 @@ def test_help_teaches_within_80_columns(env: dict[str, str], command: tuple[str,
         ("STRANDWATCH_HTTP__PORT", "many", "got 'many' at http.port (STRANDWATCH_HTTP__PORT)"),
         ("STRANDWATCH_MODEL__BUNDLE", "no-such", "expected a bundle"),
         ("STRANDWATCH_KAFKA__EXTRA", '{"enable.auto.commit": "true"}', "got `enable.auto.commit` at kafka.extra"),
+        ("STRANDWATCH_KAFKA__EXTRA", '{"request.required.acks": "0"}', "got `request.required.acks` at kafka.extra"),
+        ("STRANDWATCH_KAFKA__EXTRA", '{"no.such.key": "1"}', "No such configuration property"),
+        ("STRANDWATCH_KAFKA__SESSION_TIMEOUT_MS", "99999999", "at kafka.*"),
     ],
 )
 def test_wrong_setting_is_one_line_and_exit_code_2(env: dict[str, str], name: str, value: str, message: str) -> None:
@@ -62,6 +65,23 @@ def test_wrong_setting_is_one_line_and_exit_code_2(env: dict[str, str], name: st
     assert len(error) == 1
     assert error[0].startswith("error: ")
     assert message in error[0]
+
+
+@pytest.mark.parametrize("command", ["doctor", "watch"])
+def test_wrong_kafka_key_is_one_line_for_every_command(env: dict[str, str], command: str) -> None:
+    ended = worker({**env, "STRANDWATCH_KAFKA__EXTRA": '{"no.such.key": "1"}'}, command)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith("error: expected settings librdkafka takes")
+    assert "Traceback" not in ended.stderr
+
+
+def test_free_kafka_key_reaches_the_clients() -> None:
+    from worker.kafka import config
+    from worker.settings import KafkaSettings
+
+    kafka = KafkaSettings(bootstrap_servers=NOBODY, extra={"queued.min.messages": "7", "linger.ms": "50"})
+    assert config.consumer(kafka, print, print)["queued.min.messages"] == "7"
+    assert config.producer(kafka, print)["linger.ms"] == "50"
 
 
 def test_unknown_command_is_exit_code_2(env: dict[str, str]) -> None:
@@ -88,6 +108,26 @@ def test_unreachable_broker_is_waited_for_and_then_named(env: dict[str, str], bu
         assert started.wait_ended() == 1
         assert started.log[-2].startswith("error: expected a broker within 4 s, got ")
         assert "kafka.bootstrap_servers" in started.log[-2]
+
+
+def test_process_that_cannot_leave_in_time_is_ended() -> None:
+    code = (
+        "import threading, worker.stop\n"
+        "stop = worker.stop.Stop()\n"
+        "with stop.on_signals(within_s=1.0):\n"
+        "    print('ready', flush=True)\n"
+        "    threading.Event().wait()\n"
+    )
+    stuck = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert stuck.stdout is not None
+        assert stuck.stdout.readline() == "ready\n"
+        stuck.terminate()
+        assert stuck.wait(10) == 1
+        assert "not drained in time" in stuck.communicate()[1]
+    finally:
+        stuck.kill()
+        stuck.wait()
 
 
 @pytest.mark.parametrize("number", [2, 15])

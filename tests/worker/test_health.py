@@ -57,8 +57,10 @@ def test_ready_only_once_every_part_is(served: tuple[HealthServer, Health, Clock
 
 def test_a_loop_that_stands_still_is_neither_live_nor_ready(served: tuple[HealthServer, Health, Clock]) -> None:
     server, health, clock = served
+    clock.now = 100
     assert probe(server, "/livez")[0] == 200
-    clock.now = 31
+    health.turned()
+    clock.now = 131
     assert probe(server, "/livez") == (503, {"status": "unavailable", "reasons": ["the loop has not turned for 31 s"]})
     assert probe(server, "/readyz")[0] == 503
     health.turned()

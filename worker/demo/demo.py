@@ -11,7 +11,6 @@ from models.manifest import Manifest
 from models.messages import Alert, decode_alert, decode_prediction
 from models.recording import Recording, default_path
 from models.recording import read as read_recording
-from worker import app
 from worker.brokers.apache_kafka import ApacheKafka
 from worker.brokers.in_process import InProcessBroker
 from worker.brokers.topics import create_topics
@@ -23,6 +22,7 @@ from worker.errors import DeliveryError
 from worker.kafka.publisher import ScanPublisher
 from worker.kafka.reader import Reader
 from worker.settings import HttpSettings, KafkaSettings, ModelSettings, Settings, TopicSettings
+from worker.stop import Stop
 
 _DRAIN_S = 10.0
 _WAIT_S = 0.05
@@ -47,7 +47,7 @@ class Demo:
         self._recording: Recording = read_recording(default_path())
         self._manifest: Manifest = read(options.bundle).manifest
 
-    def run(self, stop: app.Stop) -> Summary:
+    def run(self, stop: Stop) -> Summary:
         """Play, watch, sum up.
 
         Raises:
@@ -57,10 +57,10 @@ class Demo:
             settings = _settings(bootstrap, self._options.bundle)
             topics = settings.topics
             outputs = [topics.predictions, topics.alerts, topics.dead_letters]
-            with WorkerThread(settings) as worker, Reader(settings.kafka, outputs, from_beginning=True) as reader:
+            with WorkerThread(settings, stop) as worker, Reader(settings.kafka, outputs, from_beginning=True) as reader:
                 return self._play(settings, worker, reader, stop)
 
-    def _play(self, settings: Settings, worker: WorkerThread, reader: Reader, stop: app.Stop) -> Summary:
+    def _play(self, settings: Settings, worker: WorkerThread, reader: Reader, stop: Stop) -> Summary:
         publisher = ScanPublisher(settings.kafka, settings.topics.sensors)
         player = Player(self._recording, publisher, speed=self._options.speed, start_ms=time.time_ns() // 1_000_000)
         score = Score(self._manifest.window, time.monotonic())

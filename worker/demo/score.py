@@ -27,6 +27,7 @@ class Summary:
     lost: int
     latency_p50_ms: float | None
     latency_p99_ms: float | None
+    warming: int
     alerts_late: int
     first_true_alert_s: float | None
     first_true_alert_line_s: float | None
@@ -37,7 +38,7 @@ class Summary:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.scans:,} scans, {self.predictions:,} predictions",
+            f"{self.scans:,} scans, {self.predictions:,} predictions, {self.warming} of them warming",
             f"{self.lost} due scans lost, {self.dead_letters} dead letters",
             f"alerts: {self.alerts_true} true, {self.alerts_late} late, {self.alerts_false} false",
             f"{self.events_missed} events missed",
@@ -63,6 +64,7 @@ class Score:
         self._answered: set[Sent] = set()
         self.alerts: list[tuple[Alert, float]] = []
         self.dead_letters = 0
+        self.warming = 0
 
     @property
     def predictions(self) -> int:
@@ -75,6 +77,7 @@ class Score:
         if scan in self._answered:
             return
         self._answered.add(scan)
+        self.warming += prediction.probability is None
         if scan in sent_at:
             self._latencies_s.append(now_s - sent_at[scan])
 
@@ -126,6 +129,7 @@ class Score:
             lost=self.unanswered(sent),
             latency_p50_ms=_percentile(latencies, 50),
             latency_p99_ms=_percentile(latencies, 99),
+            warming=self.warming,
             alerts_late=verdicts["late"],
             first_true_alert_s=None if first is None else round(first[0] - self._began, 2),
             first_true_alert_line_s=None if first is None else round((first[1] - begin_ms) / 1000, 2),

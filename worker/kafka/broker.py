@@ -22,7 +22,9 @@ class Broker:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
-        self._admin = AdminClient(config.common(kafka, on_error=lambda error: log.debug("kafka", detail=error.str())))
+        self._admin = config.make(
+            AdminClient, config.common(kafka, on_error=lambda error: log.debug("kafka", detail=error.str()))
+        )
 
     def topics(self, timeout_s: float = _TRY_S) -> dict[str, int]:
         """Every topic with its number of partitions.

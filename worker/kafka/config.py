@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from logging import getLogger
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from models.errors import UsageError
 from worker.logs import KAFKA_LOGGER
@@ -21,10 +22,14 @@ _SECURITY = (
 )
 
 _OURS = {
-    "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "isolation.level", "group.instance.id",
-    "partition.assignment.strategy", "enable.idempotence", "partitioner", "acks", "bootstrap.servers", "group.id",
+    "bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id", "group.protocol",
+    "partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms", "enable.auto.commit",
+    "enable.auto.offset.store", "auto.offset.reset", "isolation.level", "enable.idempotence", "acks",
+    "request.required.acks", "partitioner", "security.protocol",
 }  # fmt: skip
-"""Keys that carry a guarantee: `kafka.extra` may not change them."""
+"""Keys that carry a guarantee or have a setting of their own: `kafka.extra` may not change them."""
+
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 OnError = Callable[[KafkaError], None]
 
@@ -34,14 +39,29 @@ def is_fatal(error: KafkaError) -> bool:
     return bool(error.fatal()) or error.code() == KafkaError._FATAL
 
 
+def make(kind: type[Client], settings: dict[str, Any]) -> Client:
+    """A client of librdkafka.
+
+    Raises:
+        UsageError: a key or value it does not take; those come from `kafka.*` alone.
+    """
+    try:
+        return kind(settings)
+    except (KafkaException, ValueError, TypeError) as error:
+        first = error.args[0] if error.args else error
+        text = first.str() if isinstance(first, KafkaError) else str(first)
+        raise UsageError(f"expected settings librdkafka takes, got {text} at kafka.* (kafka.extra?)") from None
+
+
 def common(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str, Any]:
     """What every client needs: address, security, log.
 
     Raises:
-        UsageError: `kafka.extra` names a key that carries a guarantee.
+        UsageError: `kafka.extra` names a key that is ours.
     """
+    named = {f"{key}" for key, _ in _SECURITY}
     for key in kafka.extra:
-        if key in _OURS:
+        if key in _OURS | named:
             raise UsageError(
                 f"expected a further librdkafka key, got `{key}` at kafka.extra: the worker sets it itself"
             )
@@ -63,6 +83,9 @@ def common(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str, A
 def consumer(kafka: KafkaSettings, on_error: OnError, on_commit: Callable[..., None]) -> dict[str, Any]:
     """A static member of the group, cooperative, with offsets in our own hands."""
     config = {
+        # The default of one second stalls a busy consumer each time its queue has been full.
+        "fetch.queue.backoff.ms": 10,
+        "queued.min.messages": 20_000,
         **common(kafka, on_error),
         "group.id": kafka.group_id,
         "group.instance.id": kafka.member,
@@ -72,9 +95,6 @@ def consumer(kafka: KafkaSettings, on_error: OnError, on_commit: Callable[..., N
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "on_commit": on_commit,
-        # The default of one second stalls a busy consumer each time its queue has been full.
-        "fetch.queue.backoff.ms": 10,
-        "queued.min.messages": 20_000,
     }
     if kafka.group_protocol == "consumer":
         return {**config, "group.protocol": "consumer"}

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-Partition = tuple[str, int]
+from worker.records import Partition
 
 
 class Ticket:

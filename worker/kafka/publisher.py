@@ -13,7 +13,7 @@ class ScanPublisher:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._topic = topic
         self._refused: KafkaError | None = None
-        self._producer = Producer({**config.producer(kafka, lambda _: None), "linger.ms": 0})
+        self._producer = config.make(Producer, {**config.producer(kafka, lambda _: None), "linger.ms": 0})
 
     def publish(self, strand_id: str, value: bytes) -> None:
         """Send one scan; returns before it is acknowledged."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from worker.errors import StartupError
 from worker.kafka import config
@@ -23,8 +23,7 @@ class Reader:
         """
         settings = {**config.common(kafka), "group.id": "strandwatch-reader", "enable.auto.commit": False}
         settings |= {"isolation.level": "read_committed", "auto.offset.reset": "earliest"}
-        self._consumer = Consumer(settings)
-        start = OFFSET_BEGINNING if from_beginning else OFFSET_END
+        self._consumer = config.make(Consumer, settings)
         try:
             known = self._consumer.list_topics(timeout=_ANSWER_S).topics
         except KafkaException as error:
@@ -32,9 +31,14 @@ class Reader:
         for topic in topics:
             if topic not in known or known[topic].error is not None:
                 raise StartupError(f"expected the topic {topic}, got no such topic at {kafka.bootstrap_servers}")
-        self._consumer.assign(
-            [TopicPartition(t, partition, start) for t in topics for partition in known[t].partitions]
-        )
+        partitions = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+        for partition in partitions:
+            # "Now" is settled here and not at the first fetch, which may be a while after.
+            partition.offset = OFFSET_BEGINNING if from_beginning else self._end(partition)
+        self._consumer.assign(partitions)
+
+    def _end(self, partition: TopicPartition) -> int:
+        return int(self._consumer.get_watermark_offsets(partition, timeout=_ANSWER_S)[1])
 
     def __enter__(self) -> Self:
         return self

@@ -15,10 +15,10 @@ from worker import logs
 from worker.errors import DeliveryError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.offsets import OffsetLedger, Partition, Ticket
+from worker.kafka.offsets import OffsetLedger, Ticket
 from worker.kafka.source import Source
 from worker.metrics import Metrics
-from worker.records import Outgoing, Processed
+from worker.records import Outgoing, Partition, Processed
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -49,7 +49,7 @@ class AtLeastOnceSink:
         self._failure: DeliveryError | None = None
         self._commit_asked_at: float | None = None
         self._next_commit_at = 0.0
-        self._producer = Producer(config.producer(settings.kafka, self._on_error))
+        self._producer = config.make(Producer, config.producer(settings.kafka, self._on_error))
         source.on_committed = self._on_committed
 
     @property

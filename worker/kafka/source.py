@@ -14,9 +14,8 @@ from worker import logs
 from worker.errors import DeliveryError, StartupError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.offsets import Partition
 from worker.metrics import Metrics
-from worker.records import Origin, RawRecord
+from worker.records import Origin, Partition, RawRecord
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -52,8 +51,9 @@ class Source:
         self.on_assigned: Callable[[Mapping[Partition, int]], None] = lambda _: None
         self.on_released: Callable[[Sequence[Partition], bool], None] = lambda *_: None
         self.on_committed: Callable[[KafkaError | None, Sequence[TopicPartition]], None] = lambda *_: None
-        self.client = Consumer(config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
+        self.client = config.make(Consumer, config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
         self.has_joined = False
+        self._is_closing = False
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -72,17 +72,24 @@ class Source:
         Raises:
             DeliveryError: the group threw us out, the topic vanished, or the client cannot go on.
         """
+        messages: list[Any] = []
         try:
-            messages = self.client.consume(1, wait_s)
+            messages += self.client.consume(1, wait_s)
             if messages:
                 messages += self.client.consume(limit - 1, company_s)
         except KafkaException as error:
-            self._on_error(error.args[0])
-            messages = []
-        records = [record for message in messages if (record := self._record(message)) is not None]
+            self._on_error(error.args[0])  # what was taken before it stays taken, or it would be committed past
+        self._raise_failure()
+        try:
+            records = [record for message in messages if (record := self._record(message)) is not None]
+        except KafkaException as error:
+            raise DeliveryError(f"expected to read on in {self._topic}, got {error.args[0].str()}") from None
+        self._raise_failure()
+        return records
+
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
-        return records
 
     def observe_lag(self) -> None:
         """Refresh the lag of every partition from what the client has seen; asks nobody."""
@@ -92,6 +99,7 @@ class Source:
 
     def close(self) -> None:
         """Leave; a static member keeps its partitions reserved until its session ends."""
+        self._is_closing = True
         self.client.close()
 
     def _record(self, message: Any) -> RawRecord | None:
@@ -100,13 +108,15 @@ class Source:
             self._on_message_error(error, message)
             return None
         origin = Origin(message.topic(), message.partition(), message.offset())
-        partition = (origin.topic, origin.partition)
-        if partition not in self._next:
+        if origin.partition not in self._next:
             return None  # taken away while this very poll was under way
-        self._next[partition] = origin.offset + 1
+        self._next[origin.partition] = origin.offset + 1
         return RawRecord(origin, message.key(), message.value())
 
     def _assign(self, assigned: list[TopicPartition]) -> None:
+        if self._is_closing:  # a join that ends while we leave: the client answers no questions any more
+            self.client.incremental_assign([])
+            return
         starts = [TopicPartition(tp.topic, tp.partition, self._start(tp)) for tp in self._committed(assigned)]
         self.client.incremental_assign(starts)
         self.has_joined = True
@@ -119,6 +129,7 @@ class Source:
     def _release(self, gone: list[TopicPartition], *, lost: bool) -> None:
         partitions = [(tp.topic, tp.partition) for tp in gone]
         self._metrics.rebalances.inc()
+        self.has_joined = self.has_joined and not lost
         log.info("partitions lost" if lost else "partitions revoked", partitions=[p for _, p in partitions])
         for partition in partitions:
             self._next.pop(partition, None)
@@ -181,8 +192,10 @@ class Source:
             partition=partition.partition, wanted=wanted, low=low, high=high, going_on_at=start,
         )  # fmt: skip
         self.on_released([key], True)
+        # Not `seek`: a partition whose fetching failed takes none.
+        self.client.incremental_unassign([partition])
+        self.client.incremental_assign([TopicPartition(partition.topic, partition.partition, start)])
         self._next[key] = start
-        self.client.seek(TopicPartition(partition.topic, partition.partition, start))
         self.on_assigned({key: start})
 
     def _on_error(self, error: KafkaError) -> None:
@@ -199,6 +212,12 @@ class Source:
     def _on_commit_answer(self, error: KafkaError | None, answers: list[TopicPartition]) -> None:
         self.on_committed(error, answers)
 
+    def _fail(self, error: StrandwatchError) -> None:
+        """`poll` will raise it; until then the client must not assign by itself what we could not."""
+        self._failure = self._failure or error
+        with suppress(KafkaException):
+            self.client.incremental_assign([])
+
     def _guarded(self, react: Callable[[list[TopicPartition]], None]) -> Callable[[Any, list[TopicPartition]], None]:
         """Keep an error of a callback for `poll` to raise; the client would lose it."""
 
@@ -206,8 +225,8 @@ class Source:
             try:
                 react(partitions)
             except StrandwatchError as error:
-                self._failure = self._failure or error
+                self._fail(error)
             except KafkaException as error:
-                self._failure = self._failure or DeliveryError(f"rebalance failed: {error.args[0].str()}")
+                self._fail(DeliveryError(f"expected a rebalance, got {error.args[0].str()}"))
 
         return callback

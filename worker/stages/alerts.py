@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.alerting import AlertMachine, AlertPolicy, Transition
-from worker.records import AlertChange, DueScan, GivenUp, Scored
+from worker.records import AlertChange, DueScan, GivenUp, Partition, Scored
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Alerts:
         """`targets`: in the order of the model's output."""
         self._targets = tuple(targets)
         self._policies = policies
-        self._strands: dict[str, list[_Alert]] = {}
+        self._partitions: dict[Partition, dict[str, list[_Alert]]] = {}
 
     def advance(self, entry: Scored | GivenUp) -> Iterator[AlertChange]:
         """Take the next entry in log order; yield the alerts that opened or closed by it."""
@@ -35,15 +35,16 @@ class Alerts:
         elif entry.probabilities is not None:
             yield from self._observe(entry.scan, entry.probabilities)
 
-    def forget(self, strand_id: str) -> None:
-        """Drop a strand's alerts without a word: another worker has it now."""
-        self._strands.pop(strand_id, None)
+    def drop(self, partition: Partition) -> None:
+        """Forget a partition's alerts without a word: it belongs to another worker now."""
+        self._partitions.pop(partition, None)
 
     def _observe(self, scan: DueScan, probabilities: tuple[float, ...]) -> Iterator[AlertChange]:
-        alerts = self._strands.get(scan.strand_id)
+        strands = self._partitions.setdefault(scan.origin.partition, {})
+        alerts = strands.get(scan.strand_id)
         if alerts is None:
             alerts = [_Alert(AlertMachine(self._policies[target])) for target in self._targets]
-            self._strands[scan.strand_id] = alerts
+            strands[scan.strand_id] = alerts
         for target, alert, probability in zip(self._targets, alerts, probabilities, strict=True):
             was_idle = not (alert.machine.is_open or alert.machine.is_rising)
             transition = alert.machine.observe(scan.event_time_ms, probability)
@@ -56,7 +57,10 @@ class Alerts:
                 yield _change(alert, transition, scan.strand_id, target, scan.event_time_ms, _why(alert, transition))
 
     def _give_up(self, given_up: GivenUp) -> Iterator[AlertChange]:
-        for target, alert in zip(self._targets, self._strands.pop(given_up.strand_id, ()), strict=False):
+        strands = self._partitions.get(given_up.origin.partition, {})
+        # A restarted strand keeps its machines, for the cooldown outlives the window.
+        alerts = strands.pop(given_up.strand_id, []) if given_up.is_evicted else strands.get(given_up.strand_id, [])
+        for target, alert in zip(self._targets, alerts, strict=False):
             transition = alert.machine.give_up()
             if transition is not None:
                 yield _change(alert, transition, given_up.strand_id, target, given_up.event_time_ms, given_up.why)

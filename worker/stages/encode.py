@@ -73,7 +73,7 @@ class Encoder:
             "reason": letter.reason,
             "detail": letter.detail[:_DETAIL_CHARACTERS],
             "topic": origin.topic,
-            "partition": str(origin.partition),
+            "partition": str(origin.number),
             "offset": str(origin.offset),
             "worker_version": self._version,
         }

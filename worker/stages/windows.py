@@ -8,12 +8,10 @@ from collections.abc import Iterator
 
 from models.messages import SensorScan
 from models.windows import Float32Array, Outcome, StrandWindow, WindowRules
-from worker.records import DueScan, DueWindow, GivenUp, Origin, ScanBlock
+from worker.records import DueScan, DueWindow, GivenUp, Origin, Partition, ScanBlock
 
 EVICT_AFTER_RECORDS = 100_000
 """A strand without a scan for this many offsets of its partition is forgotten: memory stays bounded."""
-
-Partition = tuple[str, int]
 
 
 class _Strand:
@@ -44,10 +42,10 @@ class Windows:
             yield from self._sweep(origin)
             yield from self._take(origin, scan, row)
 
-    def drop(self, partition: Partition) -> list[str]:
-        """Forget a partition's strands, for it belongs to another worker now; says which they were."""
+    def drop(self, partition: Partition) -> None:
+        """Forget a partition's strands: it belongs to another worker now."""
         self._swept.pop(partition, None)
-        return list(self._partitions.pop(partition, ()))
+        self._partitions.pop(partition, None)
 
     def last_times_ms(self) -> list[int]:
         """The newest event time of every strand."""
@@ -59,7 +57,7 @@ class Windows:
         ]
 
     def _take(self, origin: Origin, scan: SensorScan, row: Float32Array) -> Iterator[DueWindow | GivenUp]:
-        strands = self._partitions.setdefault((origin.topic, origin.partition), {})
+        strands = self._partitions.setdefault(origin.partition, {})
         strand = strands.get(scan.strand_id)
         if strand is None:
             strand = _Strand(StrandWindow(self._rules, scan.strand_id, self._sensors))
@@ -70,13 +68,13 @@ class Windows:
         verdict = window.push(scan.event_time_ms, row)
         self.outcomes[verdict.outcome] += 1
         if verdict.restarted and before is not None:
-            yield GivenUp(scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
+            yield GivenUp(origin, scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
         if verdict.due:
             yield DueWindow(_due_scan(origin, scan, window), window.rows)
 
     def _sweep(self, origin: Origin) -> Iterator[GivenUp]:
         """Evict silent strands. Decided by offsets alone, so that a replay of the log decides the same."""
-        partition = (origin.topic, origin.partition)
+        partition = origin.partition
         cell = origin.offset // max(1, self._evict_after // 10)
         if self._swept.get(partition) == cell:
             return
@@ -84,7 +82,8 @@ class Windows:
         strands = self._partitions.get(partition, {})
         for strand_id in [s for s, strand in strands.items() if origin.offset - strand.last_offset > self._evict_after]:
             last = strands.pop(strand_id).window.timeline.last_ms
-            yield GivenUp(strand_id, last or 0, f"no scan in the last {self._evict_after} records of its partition")
+            why = f"no scan in the last {self._evict_after} records of its partition"
+            yield GivenUp(origin, strand_id, last or 0, why, is_evicted=True)
 
 
 def _due_scan(origin: Origin, scan: SensorScan, window: StrandWindow) -> DueScan:

@@ -42,7 +42,7 @@ def test_due_scans_without_a_prediction_are_lost() -> None:
         score.take_prediction(prediction(time), sent, now_s=100.0)
     assert score.unanswered(sent) == 0
     summary = score.summary(sent, [])
-    assert (summary.scans, summary.predictions, summary.lost) == (20, 20, 0)
+    assert (summary.scans, summary.predictions, summary.warming, summary.lost) == (20, 20, 0, 0)
 
 
 def test_latency_is_from_sending_to_reading_back_and_repeats_count_once() -> None:

@@ -1,9 +1,13 @@
 """Scores to alerts to messages: what an operator reads."""
 
+from dataclasses import replace
+
+import numpy as np
 from support.bundles import POLICY, manifest
 
-from models.alerting import alert_id
+from models.alerting import AlertPolicy, alert_id
 from models.messages import decode_alert, decode_prediction
+from trainer.evaluation.events import Trace, run_alerts
 from worker.records import AlertChange, DeadLetter, DueScan, GivenUp, Origin, RawRecord, Scored
 from worker.stages.alerts import Alerts
 from worker.stages.encode import Encoder
@@ -12,9 +16,16 @@ SHA = "ab" * 32
 ENCODER = Encoder(manifest(files={"model.onnx": SHA, "golden.npz": SHA}), "1.2.3")
 
 
-def scored(second: int, probability: float | None, strand: str = "p.c.s", missing: float = 0.0) -> Scored:
+def given_up(second: int, last_s: int = 2) -> GivenUp:
+    why = f"a gap of {second - last_s:.1f} s in its scans"
+    return GivenUp(Origin("t", 0, second), "p.c.s", second * 1000, why)
+
+
+def scored(
+    second: int, probability: float | None, strand: str = "p.c.s", missing: float = 0.0, number: int = 0
+) -> Scored:
     scan = DueScan(
-        Origin("t", 0, second),
+        Origin("t", number, second),
         strand,
         second,
         second * 1000,
@@ -56,7 +67,7 @@ def test_closing_shares_the_alert_id_and_tells_the_peak() -> None:
 def test_given_up_strand_closes_its_alert_and_says_why() -> None:
     alerts = fresh()
     changes(alerts, scored(1, 0.9), scored(2, 0.9))
-    (closed,) = changes(alerts, GivenUp("p.c.s", 60_000, "a gap of 58.0 s in its scans"))
+    (closed,) = changes(alerts, given_up(60))
     alert = decode_alert(ENCODER.alert(closed).value or b"")
     assert (alert.state, alert.closed_at_ms, alert.event_time_ms) == ("closed", 2000, 60_000)
     assert alert.message == "sticker over on p.c.s: a gap of 58.0 s in its scans"
@@ -71,11 +82,40 @@ def test_alerts_of_different_strands_are_their_own() -> None:
     assert [change.strand_id for change in opened] == ["p.c.b"]
 
 
-def test_forgotten_strand_closes_nothing() -> None:
+def test_cooldown_outlives_a_restarted_window_and_agrees_with_the_trainers_judge() -> None:
+    policy = AlertPolicy(0.7, 0.5, on_delay_ms=1000, off_delay_ms=2000, cooldown_ms=300_000)
+    alerts = Alerts(["sticker"], {"sticker": policy})
+    times = [*range(1, 21), *range(40, 400)]
+    entries = [scored(second, 0.9) for second in times]
+    found = changes(alerts, *entries[:20], given_up(40, last_s=20), *entries[20:])
+    seconds = np.array(times, np.int64)
+    trace = Trace(
+        "q", seconds * 1000, np.full((len(times), 1), 0.9, np.float32), (seconds >= 40).astype(np.int64), 1000, 0
+    )
+    spans = run_alerts(trace, 0, policy)
+    opened = [change.opened_at_ms for change in found if change.closed_at_ms is None]
+    assert opened == [span.opened_at_ms for span in spans] == [2000, 320_000]
+
+
+def test_evicted_strand_is_forgotten_altogether() -> None:
     alerts = fresh()
     changes(alerts, scored(1, 0.9), scored(2, 0.9))
-    alerts.forget("p.c.s")
-    assert changes(alerts, GivenUp("p.c.s", 60_000, "gap")) == []
+    assert len(changes(alerts, replace(given_up(3), is_evicted=True))) == 1
+    assert [change.opened_at_ms for change in changes(alerts, scored(4, 0.9), scored(5, 0.9))] == [5000]
+
+
+def test_strand_in_two_partitions_has_two_alerts_and_keeps_one_when_the_other_goes() -> None:
+    alerts = fresh()
+    changes(alerts, scored(1, 0.9), scored(2, 0.9), scored(1, 0.9, number=1))
+    alerts.drop(("t", 1))
+    assert len(changes(alerts, given_up(60))) == 1
+
+
+def test_alerts_of_a_partition_that_went_close_nothing() -> None:
+    alerts = fresh()
+    changes(alerts, scored(1, 0.9), scored(2, 0.9))
+    alerts.drop(("t", 0))
+    assert changes(alerts, given_up(60)) == []
 
 
 def test_prediction_says_how_good_its_window_was() -> None:

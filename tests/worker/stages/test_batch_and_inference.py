@@ -36,7 +36,7 @@ def test_full_batch_takes_no_more_windows_but_still_what_is_none() -> None:
     for number in range(4):
         batcher.add(due(number))
     assert batcher.is_full
-    batcher.add(GivenUp("p.c.s", 5, "why"))
+    batcher.add(GivenUp(Origin("t", 0, 5), "p.c.s", 5, "why"))
     batcher.add(due(6, is_full=False))
     with pytest.raises(ValueError, match="full"):
         batcher.add(due(7))
@@ -46,11 +46,11 @@ def test_full_batch_takes_no_more_windows_but_still_what_is_none() -> None:
 def test_every_window_gets_its_own_answer_in_log_order(tmp_path: Path) -> None:
     inference = Inference(Predictor.load(write_bundle(tmp_path / "test"), batch_sizes=SIZES))
     batcher = Batcher(SIZES, RULES.length, 2)
-    entries = [due(0, is_full=False), due(1), GivenUp("p.c.x", 1, "why"), due(2), due(3)]
+    entries = [due(0, is_full=False), due(1), GivenUp(Origin("t", 0, 1), "p.c.x", 1, "why"), due(2), due(3)]
     for entry in entries:
         batcher.add(entry)
     scored = inference.run(batcher.take())
-    assert scored[2] == GivenUp("p.c.x", 1, "why")
+    assert scored[2] == GivenUp(Origin("t", 0, 1), "p.c.x", 1, "why")
     answers = [entry.probabilities for entry in scored if isinstance(entry, Scored)]
     assert answers[0] is None
     for number, answer in zip((1, 2, 3), answers[1:], strict=True):
