@@ -85,10 +85,8 @@ def demo(
         logs.configure("error", "auto")
         screen = Screen(f"a simulated line, {speed:g} times real time", Console(stderr=as_json))
         summary = Demo(DemoOptions(seconds, speed, bundle, kafka), screen).run(stop)
-    if stop() and not summary.scans:
-        return
     typer.echo(json.dumps(summary.as_dict()) if as_json else f"\n{summary}")
-    if summary.lost or summary.predictions == summary.warming:
+    if summary.lost or (summary.predictions == summary.warming and not stop()):
         raise StrandwatchError(
             f"expected a prediction for every due scan, got {summary.predictions}, {summary.warming} of them warming, "
             f"and lost {summary.lost}"

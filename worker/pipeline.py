@@ -177,6 +177,7 @@ class Loop:
         self._health = health
         self._company_s = company_s
         self._observe_at = 0.0
+        self._was_joined = False
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Work until told to stop.
@@ -192,6 +193,7 @@ class Loop:
                 self._sink.publish(self._pipeline.process(records), polled_at)
             self._sink.tick()
             self._health.turned()
+            self._tell_membership()
             if polled_at >= self._observe_at:
                 self._observe_at = polled_at + self.OBSERVE_EVERY_S
                 self._observe()
@@ -199,7 +201,12 @@ class Loop:
     def _observe(self) -> None:
         self._pipeline.observe_strands()
         self._source.observe_lag()
-        if self._source.has_joined:
+
+    def _tell_membership(self) -> None:
+        if self._source.has_joined == self._was_joined:
+            return
+        self._was_joined = self._source.has_joined
+        if self._was_joined:
             self._health.have("kafka")
         else:
-            self._health.wait_for("kafka", "not in the group, or its partitions were lost")
+            self._health.wait_for("kafka", "its partitions were lost; joining the group again")

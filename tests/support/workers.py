@@ -94,11 +94,11 @@ class WorkerProcess:
             with error:
                 return error.code, error.read().decode()
 
-    def wait_ready(self) -> "WorkerProcess":
-        """Wait until /readyz says 200."""
+    def wait_ready(self, status: int = 200) -> "WorkerProcess":
+        """Wait until /readyz says 200, or another status."""
         deadline = time.monotonic() + READY_WITHIN_S
         self.wait_for("partitions assigned")
-        while self.get("/readyz")[0] != 200:
+        while self.get("/readyz")[0] != status:
             assert time.monotonic() < deadline, "\n".join(self.log)
             assert self.process.poll() is None, "\n".join(self.log)
             self._reader.join(0.05)

@@ -50,6 +50,7 @@ def make(kind: type[Client], settings: dict[str, Any]) -> Client:
     except (KafkaException, ValueError, TypeError) as error:
         first = error.args[0] if error.args else error
         text = first.str() if isinstance(first, KafkaError) else str(first)
+        text = " ".join(text.split())
         raise UsageError(f"expected settings librdkafka takes, got {text} at kafka.* (kafka.extra?)") from None
 
 
