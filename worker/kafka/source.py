@@ -4,6 +4,7 @@ The group decides which partitions are ours; `start_from` where a group without 
 offsets come from our own bookkeeping, never from the client's position.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,7 @@ log = logs.get(__name__)
 
 _ANSWER_S = 5.0
 _TRIES = 6
+_CLOSE_S = 1.5
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -98,9 +100,16 @@ class Source:
             self._metrics.lag.labels(str(partition)).set(max(0, high - next_offset))
 
     def close(self) -> None:
-        """Leave; a static member keeps its partitions reserved until its session ends."""
+        """Leave; a static member keeps its partitions reserved until its session ends.
+
+        The client can hang for ever in its close (seen when a join ends meanwhile), so it gets a thread and a budget.
+        """
         self._is_closing = True
-        self.client.close()
+        closing = threading.Thread(target=self.client.close, name="kafka-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+        if closing.is_alive():
+            log.warning("the client did not close in time; its session ends by itself")
 
     def _record(self, message: Any) -> RawRecord | None:
         error = message.error()
@@ -115,7 +124,7 @@ class Source:
 
     def _assign(self, assigned: list[TopicPartition]) -> None:
         if self._is_closing:  # a join that ends while we leave: the client answers no questions any more
-            self.client.incremental_assign([])
+            self.client.incremental_assign(assigned)
             return
         starts = [TopicPartition(tp.topic, tp.partition, self._start(tp)) for tp in self._committed(assigned)]
         self.client.incremental_assign(starts)
