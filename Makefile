@@ -50,13 +50,14 @@ models: $(VENV)/.dev ## the released bundle and its evaluation anew, about 5 min
 	rm -rf data/models
 	$(BIN)/trainer simulate --hours 12 --strands 8 --seed 1 --rate sticker=6 --rate film_fracture=6 --out data/models/line
 	$(BIN)/trainer train --data data/models/line --recipe tiny --out models/sequence/tiny-sticker --current --force
-	$(BIN)/trainer evaluate --data data/models/line --bundle tiny-sticker
+	$(BIN)/trainer evaluate --data data/models/line --bundle tiny-sticker \
+	  --out models/sequence/evaluation/tiny-sticker
 	$(BIN)/trainer simulate --hours 21 --strands 8 --seed 2 --out data/models/unseen
 	$(BIN)/trainer evaluate --data data/models/unseen --bundle tiny-sticker --split all \
 	  --out models/sequence/evaluation/tiny-sticker
 
 recording: $(VENV)/.dev ## the recorded line of the demo anew
-	$(BIN)/trainer simulate --recording models/recordings/line.npz
+	$(BIN)/trainer simulate --recording models/recordings/line.npz --force
 
 kafka: $(VENV)/.dev ## a real Apache Kafka in the foreground, on 127.0.0.1:9092 if that is free
 	$(BIN)/python -m worker.brokers.apache_kafka

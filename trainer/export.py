@@ -7,13 +7,10 @@ The graph is `Preprocess`, the model and a sigmoid: raw windows in, probabilitie
 values and outliers; then the alert thresholds are chosen on what *it* says of the validation sequences.
 """
 
-import copy
-import logging
 import platform
 import tempfile
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -23,10 +20,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnx
-import torch
 from safetensors.torch import save
-from torch import Tensor, nn
 
 from models import bundle as bundles
 from models.alerting import AlertPolicy
@@ -35,53 +29,48 @@ from models.errors import StrandwatchError
 from models.manifest import INPUT_NAME, OUTPUT_NAME, SCHEMA_VERSION, Manifest
 from models.manifest import Tensor as TensorInfo
 from models.runtime import Predictor
-from models.windows import Float32Array, WindowRules
+from models.windows import Float32Array
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
 from trainer.evaluation.evaluate import trace_split
 from trainer.evaluation.events import EventScores
-from trainer.evaluation.thresholds import choose_policy
+from trainer.evaluation.thresholds import choose_policy, within_budget
 from trainer.git import head_commit
-from trainer.preprocess import Preprocess
 from trainer.sequence_dataset import NEAR, POSITIVE, CastingSequenceDataset
+from trainer.serving_graph import OPSET, ServingGraph, to_onnx
 from trainer.train_sequence import TrainingRun
-
-OPSET = 20
-"""Newer LSTM operators have no CUDA kernel in ONNX Runtime."""
 
 PARITY_ATOL = 1e-5
 PARITY_BATCHES = (1, 3, 64)
 GOLDEN_WINDOWS = 8
 
 
-class ServingGraph(nn.Module):
-    """What is exported: raw windows [b, time, sensor] with NaN to probabilities [b, target]."""
-
-    def __init__(self, preprocess: Preprocess, model: nn.Module) -> None:
-        super().__init__()
-        self.preprocess = preprocess
-        self.model = model
-
-    def forward(self, window: Tensor) -> Tensor:
-        """Probabilities of raw windows."""
-        return torch.sigmoid(self.model(self.preprocess(window)))
-
-    @torch.inference_mode()
-    def expected(self, windows: Float32Array) -> Float32Array:
-        """Torch's answer to raw windows, to hold ONNX Runtime's against."""
-        answer: Float32Array = self(torch.from_numpy(windows)).numpy()
-        return answer
-
-
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A written bundle and, by target, the validation scores its thresholds were chosen for."""
+    """A written bundle and what it was found to be worth.
+
+    Attributes:
+        bundle: as read back.
+        validation: by target, the validation scores its threshold was chosen for.
+        parity: by batch size, how far ONNX Runtime's answers lay from torch's at most, absolute.
+        warnings: what whoever trained it must know, one sentence each.
+    """
 
     bundle: Bundle
     validation: dict[str, EventScores]
+    parity: dict[int, float]
+    warnings: list[str]
 
 
-def export_run(run: TrainingRun, folder: Path, *, name: str, version: str = "1", recipe: str | None = None) -> Exported:
+def export_run(
+    run: TrainingRun,
+    folder: Path,
+    *,
+    name: str,
+    version: str = "1",
+    recipe: str | None = None,
+    must_catch: bool = False,
+) -> Exported:
     """Export, verify, choose thresholds on the validation split, and write the bundle.
 
     Args:
@@ -90,9 +79,10 @@ def export_run(run: TrainingRun, folder: Path, *, name: str, version: str = "1",
         name: the bundle's.
         version: the bundle's.
         recipe: what the configuration came from, for the record.
+        must_catch: write nothing unless each target catches an event of the validation split.
 
     Raises:
-        ExportError: ONNX Runtime does not answer as torch does.
+        ExportError: ONNX Runtime does not answer as torch does, or, with `must_catch`, no event was caught.
     """
     dataset = run.dataset
     graph = ServingGraph(run.preprocessor.module(), run.model).eval()
@@ -101,7 +91,7 @@ def export_run(run: TrainingRun, folder: Path, *, name: str, version: str = "1",
     golden = golden_windows(graph, run.validation, run.config.seed)
     draft = _manifest(run, dataset, name, version, recipe)
     with tempfile.TemporaryDirectory() as scratch:
-        predictor = verify(Path(scratch) / name, draft, model, golden, graph, run)
+        predictor, parity = verify(Path(scratch) / name, draft, model, golden, graph, run)
         traces = trace_split(predictor, dataset, "validation")
     events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
     policies: dict[str, AlertPolicy] = {}
@@ -110,43 +100,24 @@ def export_run(run: TrainingRun, folder: Path, *, name: str, version: str = "1",
         policies[target], scores[target] = choose_policy(
             traces, events, target, index, run.config.alert_settings(target)
         )
-    manifest = msgspec.structs.replace(draft, alert=policies, metrics=_metrics(run, scores))
-    return Exported(bundles.write(folder, manifest, model, golden, _other_files(run)), scores)
-
-
-def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
-    """Export to one self-contained ONNX file with a symbolic batch; quietly, and without traces of this machine."""
-    with _quiet():
-        from onnxscript import optimizer
-
-        program = torch.onnx.export(
-            copy.deepcopy(graph).eval(),  # the exporter re-assigns an LSTM's weights while it traces
-            (torch.zeros(4, rules.length, sensors),),
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
+    missed = [target for target, score in scores.items() if not score.caught]
+    if must_catch and missed:
+        raise ExportError(
+            f"expected an event of the validation split caught, got none for {', '.join(missed)} at {folder}: train "
+            "longer or on more data; nothing was written"
         )
-        if program is None:
-            raise ExportError("expected an ONNX program, got none from torch.onnx.export")
-        # Folds the re-ordering of the LSTM's gates, which the exporter leaves as nodes because the weights are large.
-        proto = optimizer.optimize(program.model_proto, input_size_limit=1 << 26, output_size_limit=1 << 26)
-    _strip(proto)
-    onnx.checker.check_model(proto)
-    data: bytes = proto.SerializeToString(deterministic=True)
-    return data
+    manifest = msgspec.structs.replace(draft, alert=policies, metrics=_metrics(run, scores))
+    bundle = bundles.write(folder, manifest, model, golden, _other_files(run, parity))
+    return Exported(bundle, scores, parity, _warnings(run, scores))
 
 
 def verify(
     folder: Path, draft: Manifest, model: bytes, golden: Golden, graph: ServingGraph, run: TrainingRun
-) -> Predictor:
+) -> tuple[Predictor, dict[int, float]]:
     """Write a bundle to a scratch folder, open it as the worker does and hold its answers against torch's.
 
     Returns:
-        The predictor, for further use.
+        The predictor, for further use, and the largest difference at each batch size of `PARITY_BATCHES`.
 
     Raises:
         ExportError: the bundle cannot be opened, or an answer is more than 1e-5 off.
@@ -157,12 +128,13 @@ def verify(
     except StrandwatchError as error:
         raise ExportError(f"the exported graph cannot be served: {error}") from error
     rng = np.random.default_rng(run.config.seed)
+    parity: dict[int, float] = {}
     for count in PARITY_BATCHES:
         windows = trying_windows(run.validation, count, rng)
-        off = float(np.abs(predictor.predict(windows) - graph.expected(windows)).max())
+        off = parity[count] = float(np.abs(predictor.predict(windows) - graph.expected(windows)).max())
         if not off <= PARITY_ATOL:
             raise ExportError(f"expected ONNX Runtime within {PARITY_ATOL:g} of torch, got {off:.3g} at batch {count}")
-    return predictor
+    return predictor, parity
 
 
 def trying_windows(data: CastingSequenceDataset, count: int, rng: np.random.Generator) -> Float32Array:
@@ -240,15 +212,37 @@ def _metrics(run: TrainingRun, scores: Mapping[str, EventScores]) -> dict[str, A
             for key, value in score.as_dict(run.config.alert_settings(target).min_lead_s).items()
             if key != "outcomes"
         }
+        | {
+            "no_event_caught": not score.caught,
+            "budget_kept": within_budget(score, run.config.alert_settings(target)),
+        }
         for target, score in scores.items()
     }
     window = {"roc_auc": round(best.roc_auc, 4), "pr_auc": round(best.pr_auc, 4)}
     return {"validation": {"window": window, "event": events}}
 
 
-def _other_files(run: TrainingRun) -> dict[str, bytes]:
+def _warnings(run: TrainingRun, scores: Mapping[str, EventScores]) -> list[str]:
+    found = []
+    for target, score in scores.items():
+        settings = run.config.alert_settings(target)
+        if not score.caught:
+            found.append(
+                f"no event caught: `{target}` raises no alert in time for any of {len(score.outcomes)} validation "
+                "events; train longer or on more data before it is used"
+            )
+        if not within_budget(score, settings):
+            found.append(
+                f"budget not kept: `{target}` raises {score.false_per_strand_day:.2f} false alerts per strand-day on "
+                f"validation at its best threshold, {settings.false_per_strand_day:.2f} are allowed"
+            )
+    return found
+
+
+def _other_files(run: TrainingRun, parity: Mapping[int, float]) -> dict[str, bytes]:
     record = {
         **run.record(),
+        "parity": {str(count): off for count, off in parity.items()},
         "versions": {"python": platform.python_version(), **_versions()},
         "windows": {
             "train": _counts(run.train),
@@ -273,28 +267,3 @@ def _versions() -> dict[str, str]:
 def _counts(data: CastingSequenceDataset) -> dict[str, Any]:
     positive = {name: int((column == 1).sum()) for name, column in zip(data.targets, data.labels.T, strict=True)}
     return {"all": len(data), "positive": positive, "near": int((data.kinds == NEAR).sum())}
-
-
-def _strip(proto: onnx.ModelProto) -> None:
-    """Remove what only a debugger reads; some of it names source files of the machine that exported."""
-    graph = proto.graph
-    del proto.metadata_props[:]
-    proto.doc_string = graph.doc_string = ""
-    parts: Iterable[Any] = (graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info)
-    for part in parts:
-        del part.metadata_props[:]
-        part.doc_string = ""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns of its own internals; nothing of it concerns whoever trains a model."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

@@ -22,6 +22,7 @@ from torch.utils.data import Sampler
 
 from models.errors import UsageError
 from models.windows import Float32Array, Int64Array, WindowPlan, WindowRules, gather_windows, plan_windows
+from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.labels import LEFT_OUT, label_at
 from trainer.datasets.records import Event, SequenceData, Split
@@ -231,6 +232,18 @@ def check_targets(dataset: Dataset, targets: Sequence[str]) -> list[str]:
     return list(targets or dataset.info.targets)
 
 
+def check_alerts(config: TrainingConfig, targets: Sequence[str]) -> None:
+    """Refuse alert settings that no target would use, so that a misspelt one is not lost without a word.
+
+    Raises:
+        UsageError: names the first.
+    """
+    for target in config.alert:
+        if target not in targets:
+            known = ", ".join(f"alert.{name}" for name in targets)
+            raise UsageError(f"expected {known}, got `alert.{target}` at --set or the recipe: no such target is learnt")
+
+
 def fit_preprocessor(dataset: Dataset, **options: Any) -> SequencePreprocessor:
     """Fit on the dataset's training split; options as for `SequencePreprocessor`.
 
@@ -242,6 +255,28 @@ def fit_preprocessor(dataset: Dataset, **options: Any) -> SequencePreprocessor:
         raise UsageError(f"expected sequences of the split `train`, got none at {dataset.path}")
     names = [sensor.name for sensor in dataset.info.sensors]
     return SequencePreprocessor(**options).fit((dataset.load(info.sequence_id).values for info in infos), names)
+
+
+def open_split(
+    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor
+) -> CastingSequenceDataset:
+    """The windows of one split.
+
+    Raises:
+        UsageError: a target has no positive or no negative window there.
+    """
+    rules = config.window_rules(Dataset.open(data).info.period_ms)
+    windows = CastingSequenceDataset(
+        data, rules.length, split=split, rules=rules, targets=config.targets, preprocessor=preprocessor
+    )
+    for target, label in zip(windows.targets, windows.labels.T, strict=True):
+        for value, kind in ((1, "positive"), (0, "negative")):
+            if not bool((label == value).any()):
+                raise UsageError(
+                    f"expected {kind} windows of `{target}` in the split `{split}`, got none of {len(windows)} "
+                    f"at {data}: simulate longer, or change window_length or max_gap_periods"
+                )
+    return windows
 
 
 def _kinds(

@@ -22,14 +22,21 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from models.errors import UsageError
 from models.windows import Float32Array
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
-from trainer.datasets.records import Split
+from trainer.datasets.integrity import check_integrity
+from trainer.device import open_device
 from trainer.errors import TrainingError
 from trainer.preprocess import SequencePreprocessor
-from trainer.sequence_dataset import CastingSequenceDataset, EpochSampler, check_targets, fit_preprocessor
+from trainer.sequence_dataset import (
+    CastingSequenceDataset,
+    EpochSampler,
+    check_alerts,
+    check_targets,
+    fit_preprocessor,
+    open_split,
+)
 from trainer.sequence_models import CastingLSTM
 
 Loader = DataLoader[tuple[Tensor, ...]]
@@ -91,7 +98,7 @@ class SequenceModelTrainer:
         on_step: StepReport | None = None,
     ) -> None:
         self.config = config
-        self.device = torch.device(config.device)
+        self.device = open_device(config.device)
         self.model = model.to(self.device)
         self.train_loader = train_loader
         self.val_loader = val_loader
@@ -258,14 +265,16 @@ def train_on_dataset(
     """Train on a dataset's training split, judged on its validation split.
 
     Raises:
-        ContractError: no dataset there.
-        UsageError: a target it does not have, or a split without windows of both classes.
-        TrainingError: the loss is no number any more.
+        ContractError: no dataset there, one that was altered, or splits that leak.
+        UsageError: a target it does not have, alert settings of another, or a split without windows of both classes.
+        TrainingError: the device is not there, or the loss is no number any more.
     """
+    open_device(config.device)  # before the data is read, which may take minutes
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = Dataset.open(data)
-    check_targets(dataset, config.targets)
+    check_alerts(config, check_targets(dataset, config.targets))
+    check_integrity(dataset, config.window_rules(dataset.info.period_ms))
     preprocessor = fit_preprocessor(dataset, normalization=config.normalization, clip=config.clip)
     train = open_split(data, "train", config, preprocessor)
     validation = open_split(data, "validation", config, preprocessor)
@@ -297,25 +306,3 @@ def train_on_dataset(
     )
     history = trainer.train()
     return TrainingRun(model.cpu(), preprocessor, dataset, train, validation, history, config)
-
-
-def open_split(
-    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor
-) -> CastingSequenceDataset:
-    """The windows of one split.
-
-    Raises:
-        UsageError: a target has no positive or no negative window there.
-    """
-    rules = config.window_rules(Dataset.open(data).info.period_ms)
-    windows = CastingSequenceDataset(
-        data, rules.length, split=split, rules=rules, targets=config.targets, preprocessor=preprocessor
-    )
-    for target, label in zip(windows.targets, windows.labels.T, strict=True):
-        for value, kind in ((1, "positive"), (0, "negative")):
-            if not bool((label == value).any()):
-                raise UsageError(
-                    f"expected {kind} windows of `{target}` in the split `{split}`, got none of {len(windows)} "
-                    f"at {data}: simulate longer, or change window_length or max_gap_periods"
-                )
-    return windows

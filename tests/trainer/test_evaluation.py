@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from support.small_line import write_leaky, write_tampered
 
 from models.alerting import AlertPolicy
 from models.errors import UsageError
@@ -16,7 +17,7 @@ from trainer.config import AlertSettings
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Event
 from trainer.evaluation.evaluate import CAVEAT, evaluate_bundle, sensor_columns, trace_split
-from trainer.evaluation.events import AlertSpan, Trace, judge, run_alerts
+from trainer.evaluation.events import AlertSpan, EventScores, Trace, judge, run_alerts
 from trainer.evaluation.report import as_svg, write_report
 from trainer.evaluation.thresholds import choose_policy, policy_at
 from trainer.export import Exported
@@ -126,6 +127,13 @@ class TestJudging:
         scores = judge([trace([], seconds=100)], {"q": [sticker(150, 160, 200)]}, "sticker", 0, POLICY)
         assert (scores.unseen, scores.outcomes, scores.recall) == (1, (), None)
 
+    def test_rate_of_false_alerts_has_its_exact_poisson_interval(self) -> None:
+        # Garwood's limits for counts of 0, 1 and 10, as tabulated.
+        for count, low, high in ((0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.390)):
+            scores = EventScores(false_by_cause={"none": count}, strand_days=2.0)
+            assert scores.false_interval == pytest.approx((low / 2, high / 2), abs=1e-3)
+        assert EventScores().false_interval is None
+
     def test_json_has_no_nan_even_without_events(self) -> None:
         scores = judge([], {}, "sticker", 0, POLICY)
         json.dumps(scores.as_dict(15.0), allow_nan=False)
@@ -198,7 +206,8 @@ class TestBundles:
         assert set(first) == {"test.json", "test.md", "test.svg"}
         assert CAVEAT in first["test.md"].decode()
         assert json.loads(first["test.json"])["caveat"] == CAVEAT
-        assert json.loads(first["test.json"])["targets"]["sticker"]["event"]["events"] == 1
+        assert json.loads(first["test.json"])["targets"]["sticker"]["event"]["events"] == 2
+        assert "asked for (assumed) | false at most 1 a strand-week" in first["test.md"].decode()
         assert as_svg(evaluation).startswith("<?xml")
 
     def test_sensors_are_found_by_name_and_a_missing_one_is_named(
@@ -242,7 +251,16 @@ class TestBundles:
         assert scores["data"]["trained_on_this_dataset"] is True
         assert (tmp_path / "report" / "test.md").is_file()
         assert run("--data", str(small_line.path), *bundle) == 0
-        assert CAVEAT in capsys.readouterr().out
+        captured = capsys.readouterr()
+        assert CAVEAT in captured.out
+        assert "95 % Poisson interval" in captured.out
+        assert "wrote" not in captured.err
+        assert run("--data", str(small_line.path), *bundle, "--out", "/proc/nope") == 1
+        assert capsys.readouterr().err.startswith("error: expected the system to read and write")
+        assert run("--data", str(write_tampered(small_line, tmp_path / "tampered")), *bundle) == 1
+        assert "error: expected content of sha256" in capsys.readouterr().err
+        assert run("--data", str(write_leaky(small_line, tmp_path / "leaky")), *bundle) == 1
+        assert "error: expected a pause of at least 12000 ms, got 5000 ms between" in capsys.readouterr().err
         assert run("--data", "nowhere", *bundle) == 1
         assert "nowhere" in capsys.readouterr().err
         assert run("--data", str(small_line.path), "--bundle", "no-such-bundle") == 2

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,14 +20,15 @@ from models.runtime import Predictor
 from trainer.errors import ExportError
 from trainer.export import (
     PARITY_ATOL,
+    PARITY_BATCHES,
     Exported,
-    ServingGraph,
     export_run,
     golden_windows,
     trying_windows,
     verify,
 )
 from trainer.sequence_models import CastingLSTM
+from trainer.serving_graph import ServingGraph
 from trainer.train_sequence import TrainingRun
 
 
@@ -106,6 +108,8 @@ def test_training_json_tells_configuration_versions_and_history(small_export: Ex
     assert record["config"]["seed"] == small_run.config.seed
     assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]["torch"]
     assert [entry["epoch"] for entry in record["history"]] == [1, 2]
+    assert list(record["parity"]) == ["1", "3", "64"]
+    assert all(0 <= off <= PARITY_ATOL for off in record["parity"].values())
     assert record["windows"]["train"]["positive"]["sticker"] > 0
 
 
@@ -148,6 +152,87 @@ def test_a_graph_that_computes_something_else_is_refused(
     verify(tmp_path / "small", draft, bundle.model, bundle.golden, graph, small_run)
     with nudged(small_run.model, 0.01), pytest.raises(ExportError, match="within 1e-05 of torch"):
         verify(tmp_path / "small", draft, bundle.model, bundle.golden, graph, small_run)
+
+
+class WrongOnceExported(CastingLSTM):
+    """Computes something else as soon as it is traced, for windows with an outlier, from row `first` of a batch on.
+
+    The golden windows have no outliers, so the check with them cannot notice.
+    """
+
+    first = 0
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        logits: torch.Tensor = super().forward(x, lengths)
+        if not torch.compiler.is_exporting():
+            return logits
+        row = torch.ones_like(logits).cumsum(0) - 1
+        before, now, after = x[:, :-2].abs(), x[:, 1:-1].abs(), x[:, 2:].abs()
+        outlier = ((now >= CLIP) & (before < CLIP / 2) & (after < CLIP / 2)).flatten(1).any(1, keepdim=True)
+        return logits + ((row >= self.first) & outlier).float()
+
+
+CLIP = 8.0
+
+
+@pytest.mark.parametrize(("first", "batch"), [(0, 3), (8, 64)])
+def test_export_of_a_graph_that_computes_something_else_writes_nothing(
+    small_run: TrainingRun, small_export: Exported, tmp_path: Path, first: int, batch: int
+) -> None:
+    architecture = dict(small_export.bundle.manifest.architecture)
+    for told in ("model_type", "parameters"):
+        del architecture[told]
+    wrong = WrongOnceExported(**architecture).eval()
+    wrong.first = first
+    wrong.load_state_dict(small_run.model.state_dict())
+    assert small_run.config.clip == CLIP
+    with pytest.raises(ExportError, match=f"within 1e-05 of torch, got .* at batch {batch}"):
+        export_run(replace(small_run, model=wrong), tmp_path / "small", name="small")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_few_and_many_windows_are_compared(small_export: Exported) -> None:
+    assert PARITY_BATCHES == (1, 3, 64)
+    assert tuple(small_export.parity) == PARITY_BATCHES
+    assert 0 <= max(small_export.parity.values()) <= PARITY_ATOL
+
+
+def test_thresholds_are_chosen_on_the_validation_split(small_export: Exported, small_run: TrainingRun) -> None:
+    ids = {
+        split: [info.sequence_id for info in small_run.dataset.sequences(split)]
+        for split in ("train", "validation", "test")
+    }
+    assert [sequence.sequence_id for sequence in small_run.train.sequences] == ids["train"]
+    assert [sequence.sequence_id for sequence in small_run.validation.sequences] == ids["validation"]
+    scores = small_export.validation["sticker"]
+    judged = {outcome.event_id for outcome in scores.outcomes}
+    happened = {split: [e for name in names for e in small_run.dataset.events(name)] for split, names in ids.items()}
+    stickers = {split: {e.event_id for e in events if e.target} for split, events in happened.items()}
+    assert {split: len(names) for split, names in stickers.items()} == {"train": 2, "validation": 1, "test": 2}
+    assert judged == stickers["validation"]
+    rows = sum(sequence.rows for sequence in small_run.validation.sequences)
+    assert scores.strand_days == pytest.approx((rows - 23) * 500 / 86_400_000, rel=0.01)
+
+
+@pytest.mark.parametrize(("bias", "in_budget"), [(-30.0, True), (30.0, False)], ids=["never alarms", "always alarms"])
+def test_a_model_that_catches_nothing_says_so_and_never_becomes_the_default(
+    small_run: TrainingRun, tmp_path: Path, bias: float, in_budget: bool
+) -> None:
+    stubborn = CastingLSTM(20, 6, 1, 0.1, 1, pooling="last_max", relative=True).eval()
+    with torch.no_grad():
+        stubborn.fc_layers[-1].bias.fill_(bias)
+    run = replace(small_run, model=stubborn)
+    with pytest.raises(ExportError, match=r"got none for sticker at .*nothing was written"):
+        export_run(run, tmp_path / "stubborn", name="stubborn", must_catch=True)
+    assert list(tmp_path.iterdir()) == []
+    exported = export_run(run, tmp_path / "stubborn", name="stubborn")
+    said = ["no event caught: `sticker` raises no alert in time for any of 1 validation events"]
+    said += [] if in_budget else ["budget not kept: `sticker` raises "]
+    assert len(exported.warnings) == len(said)
+    for warning, start in zip(exported.warnings, said, strict=True):
+        assert warning.startswith(start)
+    told = exported.bundle.manifest.metrics["validation"]["event"]["sticker"]
+    assert (told["no_event_caught"], told["budget_kept"]) == (True, in_budget)
 
 
 def test_a_bundle_that_cannot_be_served_is_an_export_error(

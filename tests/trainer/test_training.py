@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.small_line import write_small_line
+from support.small_line import write_leaky, write_small_line, write_tampered
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -58,6 +58,7 @@ class TestConfiguration:
     def test_targets_have_their_own_alert_defaults(self) -> None:
         config = TrainingConfig()
         assert config.alert_settings("sticker").on_delay_ms == 2000
+        assert config.alert_settings("sticker").false_per_strand_day == pytest.approx(1 / 7)
         assert config.alert_settings("quality").severity == "advisory"
         assert config.alert_settings("defect") == AlertSettings(5000, 30_000, 60_000, "critical")
 
@@ -71,6 +72,8 @@ class TestConfiguration:
             ("alert.sticker.on_dely_ms=3", "alert.sticker.on_dely_ms"),
             ("hidden_size.x=3", "hidden_size"),
             ("hidden_size", "key=value"),
+            ("device=banana", "device of recipe tiny"),
+            ("device=cuda:x", "device of recipe tiny"),
         ],
     )
     def test_a_wrong_field_is_named(self, assignment: str, said: str) -> None:
@@ -248,6 +251,10 @@ class TestCommand:
             (["--data", "nowhere", "--out", "new", "--name", "current"], 2, "current"),
             (["--data", "nowhere", "--out", "new", "--current"], 2, "--current"),
             (["--data", "nowhere", "--out", "full"], 2, "something else"),
+            (["--data", "nowhere", "--out", "new", "--set", "device=banana"], 2, "device"),
+            (["--data", "nowhere", "--out", "new", "--set", "device=cuda:99"], 1, "CUDA GPU"),
+            (["--data", "nowhere", "--out", "/proc/new"], 1, "/proc/new"),
+            (["--data", "folders", "--out", "new"], 1, "`Is a directory` at folders/dataset.json"),
         ],
     )
     def test_mistakes_are_one_clear_line(
@@ -262,11 +269,34 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "notes.txt").write_text("mine")
+        (tmp_path / "folders" / "dataset.json").mkdir(parents=True)
         assert run_cli("train", *arguments, monkeypatch=monkeypatch) == code
         error = capsys.readouterr().err
         assert said in error
         assert error.startswith("error: ")
         assert error.count("\n") == 1
+
+    def test_data_that_was_altered_or_leaks_is_not_trained_on(
+        self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = ["--out", str(tmp_path / "new"), "--set", "window_length=24", "--set", "threads=1"]
+        tampered = write_tampered(small_line, tmp_path / "tampered")
+        assert run_cli("train", "--data", str(tampered), *out, monkeypatch=monkeypatch) == 1
+        assert capsys.readouterr().err.startswith("error: expected content of sha256")
+        leaky = write_leaky(small_line, tmp_path / "leaky")
+        assert run_cli("train", "--data", str(leaky), *out, monkeypatch=monkeypatch) == 1
+        assert capsys.readouterr().err.startswith("error: expected a pause of at least 12000 ms, got 5000 ms between")
+        assert not (tmp_path / "new").exists()
+
+    def test_alert_settings_of_a_target_that_is_not_learnt_are_refused(
+        self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        recipe = tmp_path / "mine.toml"
+        recipe.write_text('device = "cpu"\nthreads = 1\n[alert.stikcer]\non_delay_ms = 3000\n')
+        train = ["train", "--data", str(small_line.path), "--out", str(tmp_path / "new")]
+        for how in (["--set", "alert.stikcer.on_delay_ms=3000", "--set", "threads=1"], ["--recipe", str(recipe)]):
+            assert run_cli(*train, *how, monkeypatch=monkeypatch) == 2
+            assert "error: expected alert.sticker, got `alert.stikcer`" in capsys.readouterr().err
 
     def test_help_does_not_wait_for_torch(self) -> None:
         code = "import sys, trainer.cli; sys.exit('torch' in sys.modules)"

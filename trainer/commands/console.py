@@ -2,8 +2,10 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -48,3 +50,19 @@ def _lines(what: str, total: float, unit: str) -> Advance:
 def tell(result: Mapping[str, object], sentences: list[str], *, as_json: bool) -> None:
     """Print a command's result: one JSON object for a machine, sentences for a person."""
     print(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(sentences), flush=True)
+
+
+def require_writable(out: Path) -> None:
+    """Find out before the work whether its result can be written, by writing where `out` is to be.
+
+    Raises:
+        OSError: it cannot; names `out`.
+    """
+    there = out.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".strandwatch-", dir=there):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(out)) from error

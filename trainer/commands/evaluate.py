@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from trainer.commands.console import progress, tell
+from trainer.commands.console import progress, require_writable, tell
 
 if TYPE_CHECKING:
-    from models.bundle import Bundle
     from trainer.evaluation.evaluate import Evaluation
 
 
@@ -20,10 +19,7 @@ def command(
         Literal["train", "validation", "test", "all"],
         typer.Option(help="Which sequences; `all` for a line the bundle was not trained on."),
     ] = "test",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the report. A released bundle's own test split has one.", show_default=False),
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report into this folder too.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Judge an exported bundle by window and, as the operator meets it, by event.
@@ -38,28 +34,20 @@ def command(
     from trainer.datasets.dataset import Dataset
     from trainer.evaluation.evaluate import evaluate_bundle
 
+    if out is not None:
+        require_writable(out)
     loaded = read(bundle)
     dataset = Dataset.open(data)
     predictor = Predictor(loaded)
     count = len(dataset.sequences(None if split == "all" else split))
     with progress("scoring", count, "sequences") as advance:
         evaluation = evaluate_bundle(predictor, dataset, split, advance)
-    folder = out or _own_folder(loaded, evaluation)
-    if folder is not None:
+    if out is not None:
         from trainer.evaluation.report import write_report
 
-        for path in write_report(evaluation, folder):
+        for path in write_report(evaluation, out):
             print(f"wrote {path}", file=sys.stderr)
     tell(evaluation.as_dict(), _table(evaluation), as_json=as_json)
-
-
-def _own_folder(bundle: "Bundle", evaluation: "Evaluation") -> Path | None:
-    """Where the evaluation lies that is released with a bundle: that of its own line's test split, nothing else."""
-    from models.bundle import RELEASED
-
-    if bundle.path.resolve().parent != RELEASED.resolve() or evaluation.split != "test" or not evaluation.own_line:
-        return None
-    return RELEASED / "evaluation" / bundle.manifest.name
 
 
 def _table(evaluation: "Evaluation") -> list[str]:

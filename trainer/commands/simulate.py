@@ -16,6 +16,7 @@ _RATES = ("sticker", "film_fracture", "speed_step")
 
 
 def command(
+    context: typer.Context,
     hours: Annotated[float, typer.Option(min=0.05, max=100_000, help="Hours to cast on each strand.")] = 10.0,
     strands: Annotated[int, typer.Option(min=1, max=1000, help="Number of strands.")] = 4,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn; 1 if not given.")] = None,
@@ -27,6 +28,7 @@ def command(
     recording: Annotated[
         Path | None, typer.Option(help="Write the demo's twenty minutes to this .npz instead of a dataset.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a recording that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Simulate a casting line: stickers, their look-alikes, and twenty sensors.
@@ -39,9 +41,15 @@ def command(
     """
     if (out is None) == (recording is None):
         raise UsageError("expected one of --out and --recording, got both or none: say where to write")
+    refused = ("force",) if recording is None else ("hours", "strands", "rate")
+    for option in refused:
+        source = context.get_parameter_source(option)
+        if source is not None and source.name != "DEFAULT":
+            other = "--out" if recording is None else "--recording, whose script is fixed"
+            raise UsageError(f"expected no --{option} beside {other}, got one: leave it out")
     config = _config(rate or [])
     if recording is not None:
-        _record(config, seed, recording, as_json=as_json)
+        _record(config, seed, recording, force=force, as_json=as_json)
     elif out is not None:
         _simulate(config, hours, strands, 1 if seed is None else seed, out, as_json=as_json)
 
@@ -114,12 +122,14 @@ def _simulate(config: "LineConfig", hours: float, strands: int, seed: int, out: 
     tell(result, sentences, as_json=as_json)
 
 
-def _record(config: "LineConfig", seed: int | None, path: Path, *, as_json: bool) -> None:
+def _record(config: "LineConfig", seed: int | None, path: Path, *, force: bool, as_json: bool) -> None:
     from models.recording import write
     from trainer.line.recorder import RECORDING_SEED, record
 
     if path.suffix != ".npz":
         raise UsageError(f"expected a name that ends in .npz, got {path} at --recording")
+    if path.exists() and not force:
+        raise UsageError(f"expected a new file, got one at {path}: choose another --recording, or add --force")
     made = record(config, RECORDING_SEED if seed is None else seed)
     write(path, made)
     minutes = (made.event_time_ms[-1] - made.event_time_ms[0] + made.period_ms) / 60_000

@@ -9,7 +9,7 @@ import typer
 from models.bundle import MANIFEST_FILE, RELEASED, make_current
 from models.errors import ManifestError, UsageError
 from models.manifest import check_bundle_name
-from trainer.commands.console import tell
+from trainer.commands.console import require_writable, tell
 from trainer.commands.training_progress import training_progress
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def command(
     name: Annotated[str | None, typer.Option(help="The bundle's name; the folder's if not given.")] = None,
     version: Annotated[str, typer.Option(help="The bundle's version.")] = "1",
     current: Annotated[
-        bool, typer.Option("--current", help="Make it the default; only for a bundle in models/sequence.")
+        bool,
+        typer.Option("--current", help="Make it the default; only in models/sequence, and if it catches something."),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
@@ -45,6 +46,7 @@ def command(
     name = _bundle_name(name or out.resolve().name)
     config = load_config(recipe, assignments or [])
     _refuse_occupied(out, force=force)
+    require_writable(out)
     if current and out.resolve() != RELEASED.resolve() / name:
         raise UsageError(
             f"expected --out {RELEASED / name} with --current, got {out}: the default is a released bundle"
@@ -56,7 +58,9 @@ def command(
     with training_progress(config.num_epochs) as (on_epoch, on_step):
         run = train_on_dataset(data, config, on_epoch=on_epoch, on_step=on_step)
     print("exporting, comparing with torch, choosing thresholds on validation", file=sys.stderr, flush=True)
-    exported = export_run(run, out, name=name, version=version, recipe=recipe)
+    exported = export_run(run, out, name=name, version=version, recipe=recipe, must_catch=current)
+    for warning in exported.warnings:
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     if current:
         make_current(name)
     result, sentences = _result(run, exported, out)
@@ -89,10 +93,11 @@ def _result(run: "TrainingRun", exported: "Exported", out: Path) -> tuple[dict[s
         f"validation windows, epoch {best.epoch} of {len(run.history)}: {scores}",
     ]
     for target, events in exported.validation.items():
-        rate, policy = events.false_per_strand_day, manifest.alert[target]
+        policy, (low, high) = manifest.alert[target], events.false_interval or (0.0, 0.0)
         sentences.append(
             f"validation alerts, {target} at {policy.open:g}: {events.caught} of {len(events.outcomes)} events caught, "
-            f"{events.false_alerts} false in {events.strand_days:.2f} strand-days ({rate or 0:.2f} a day)"
+            f"{events.false_alerts} false in {events.strand_days:.2f} strand-days "
+            f"({events.false_per_strand_day or 0:.2f} a day, 95 % interval {low:.2f} to {high:.2f})"
         )
     sentences.append("the threshold was chosen on these; judge by `trainer evaluate` on the test split")
     result = {
@@ -100,6 +105,7 @@ def _result(run: "TrainingRun", exported: "Exported", out: Path) -> tuple[dict[s
         "model": manifest.model,
         "model_sha256": manifest.model_sha256,
         "metrics": manifest.metrics,
+        "warnings": exported.warnings,
         "alert": {target: {"open": policy.open, "close": policy.close} for target, policy in manifest.alert.items()},
         "seconds": round(sum(entry.seconds for entry in run.history), 1),
     }

@@ -1,6 +1,7 @@
 """Sequences and events as Parquet files, each with one fixed schema."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,8 +41,21 @@ def _sequence_schema(sensors: Sequence[Sensor]) -> pa.Schema:
     return pa.schema(head + [pa.field(sensor.name, pa.float32()) for sensor in sensors])
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Arrow's errors of the system (a full disk) do not name the file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def write_sequence(path: Path, sequence: SequenceData, sensors: Sequence[Sensor]) -> None:
-    """Write one sequence; missing values become nulls."""
+    """Write one sequence; missing values become nulls.
+
+    Raises:
+        OSError: the system will not take it; names the path.
+    """
     schema = _sequence_schema(sensors)
     columns = [
         pa.array(sequence.event_time_ms),
@@ -50,7 +64,8 @@ def write_sequence(path: Path, sequence: SequenceData, sensors: Sequence[Sensor]
         pa.array(sequence.strand_position_m, from_pandas=True),
         *(pa.array(column, from_pandas=True) for column in np.ascontiguousarray(sequence.values.T)),
     ]
-    pq.write_table(pa.Table.from_arrays(columns, schema=schema), path, compression="zstd")
+    with _naming(path):
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), path, compression="zstd")
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
@@ -93,11 +108,16 @@ def read_sequence(path: Path, sequence_id: str, strand_id: str, sensors: Sequenc
 
 
 def write_events(path: Path, events: Iterable[Event]) -> None:
-    """Write all events of a dataset."""
+    """Write all events of a dataset.
+
+    Raises:
+        OSError: the system will not take it; names the path.
+    """
     rows = [asdict(event) for event in events]
     for row in rows:
         row["position_m"] = None if np.isnan(row["position_m"]) else row["position_m"]
-    pq.write_table(pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA), path, compression="zstd")
+    with _naming(path):
+        pq.write_table(pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA), path, compression="zstd")
 
 
 def read_events(path: Path) -> list[Event]:

@@ -26,7 +26,8 @@ class Event:
         strand_id: the strand it happened on.
         type: what it was (`sticker`, `speed_step`, `film_fracture`, `anomaly`, ...).
         target: the model's target it is a positive of; None for a look-alike, which must not alarm.
-        onset_ms: first trace of it in any sensor.
+        onset_ms: first trace of it in any sensor; on a simulated line a slow tear between the columns has the time it
+            began at the meniscus, a few seconds before anything shows (see `trainer.line.patterns.Pattern.onset_s`).
         detectable_ms: from when it can be told from a look-alike; equals `onset_ms` where that is immediate.
         impact_ms: breakout, or the defect leaving the mould; None where nothing came of it.
         end_ms: the impact, or the end of the pattern where there was none.

@@ -1,12 +1,14 @@
 """Write a dataset: sequences as they come, the index last.
 
-Memory is bounded by one sequence and the events. `dataset.json` appears only when everything else is on
-disk, by a rename; a folder without it is no dataset, so a broken run cannot be mistaken for one. Where the
-block ends with an error, what it wrote is removed again.
+Memory is bounded by one sequence and the events. Everything is written into a hidden folder beside the
+dataset's place and renamed when it is whole, so a broken run cannot be mistaken for a dataset and the same
+command can be run again. However the block ends (an error, Ctrl-C, a full disk), the hidden folder goes.
 """
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -52,6 +54,9 @@ class DatasetWriter:
     ) -> None:
         refuse_occupied(path)
         self._path = path
+        # Through a link, so that the rename replaces the folder it points to.
+        self._place = path.resolve()
+        self._scratch = self._folder = self._place
         self._head = DatasetInfo(line, seed, period_ms, tuple(sensors), tuple(targets), dict(configuration or {}), "")
         self._infos: list[SequenceInfo] = []
         self._chosen: dict[str, Split] = {}
@@ -71,7 +76,17 @@ class DatasetWriter:
         return list(self._infos)
 
     def __enter__(self) -> Self:
-        (self._path / "sequences").mkdir(parents=True, exist_ok=True)
+        try:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(
+                tempfile.mkdtemp(prefix=f".{self._place.name}.unfinished-{os.getpid()}-", dir=self._place.parent)
+            )
+        except OSError as error:
+            # The place the user named says more than the hidden folder's name.
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        # Its own folder within: a temporary one is closed to everybody else.
+        self._folder = self._scratch / "dataset"
+        (self._folder / "sequences").mkdir(parents=True)
         return self
 
     def add(self, sequence: SequenceData, events: Iterable[Event] = (), split: Split | None = None) -> None:
@@ -88,7 +103,7 @@ class DatasetWriter:
         """
         events = list(events)
         self._check(sequence, events)
-        write_sequence(self._path / "sequences" / f"{sequence.sequence_id}.parquet", sequence, self._head.sensors)
+        write_sequence(self._folder / "sequences" / f"{sequence.sequence_id}.parquet", sequence, self._head.sensors)
         self._infos.append(
             SequenceInfo(
                 sequence_id=sequence.sequence_id,
@@ -121,13 +136,11 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._finish()
-            return
-        # So that the same command can be run again: what is left could only be mistaken for something.
-        for info in self._infos:
-            (self._path / "sequences" / f"{info.sequence_id}.parquet").unlink(missing_ok=True)
-        (self._path / "sequences").rmdir()
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _finish(self) -> None:
         positives = {info.sequence_id: 0 for info in self._infos if info.sequence_id not in self._chosen}
@@ -136,7 +149,7 @@ class DatasetWriter:
                 positives[event.sequence_id] += 1
         splits = assign_splits(positives, self._head.seed) | self._chosen
         self._infos = [replace(info, split=splits[info.sequence_id]) for info in self._infos]
-        self._info = replace(
+        info = replace(
             self._head,
             fingerprint=dataset_fingerprint(
                 period_ms=self._head.period_ms,
@@ -146,15 +159,15 @@ class DatasetWriter:
                 events=self._events,
             ),
         )
-        write_events(self._path / "events.parquet", self._events)
-        content = {"format": FORMAT, **asdict(self._info), "sequences": [asdict(info) for info in self._infos]}
-        unfinished = self._path / ".dataset.json.unfinished"
-        with unfinished.open("w", encoding="utf-8") as file:
+        write_events(self._folder / "events.parquet", self._events)
+        content = {"format": FORMAT, **asdict(info), "sequences": [asdict(entry) for entry in self._infos]}
+        with (self._folder / "dataset.json").open("w", encoding="utf-8") as file:
             json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(self._path / "dataset.json")
+        self._folder.replace(self._place)
+        self._info = info
 
 
 def refuse_occupied(path: Path) -> None:

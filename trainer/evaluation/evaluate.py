@@ -13,6 +13,7 @@ from models.runtime import Predictor
 from models.windows import Int64Array, gather_windows, plan_windows
 from trainer.config import default_alert
 from trainer.datasets.dataset import Dataset
+from trainer.datasets.integrity import check_integrity
 from trainer.datasets.labels import LEFT_OUT, label_at
 from trainer.datasets.records import Event, SequenceData, Split
 from trainer.evaluation.events import EventScores, Trace, judge
@@ -108,6 +109,7 @@ def evaluate_bundle(
 
     Raises:
         UsageError: the dataset lacks a sensor or target of the bundle, has another scan period, or no sequence there.
+        ContractError: the dataset was altered, or its splits leak.
     """
     manifest = predictor.manifest
     for target in manifest.targets:
@@ -115,6 +117,7 @@ def evaluate_bundle(
             raise UsageError(
                 mismatch(f"target `{target}` of {manifest.model}", dataset.info.targets, str(dataset.path))
             )
+    check_integrity(dataset, manifest.window)
     traces = trace_split(predictor, dataset, split, advance)
     events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
     targets = {target: _score(traces, events, target, index, manifest) for index, target in enumerate(manifest.targets)}

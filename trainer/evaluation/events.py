@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from models.alerting import AlertMachine, AlertPolicy, Transition
 from models.judging import event_caught, verdict
@@ -148,6 +149,15 @@ class EventScores:
         return self.false_alerts / self.strand_days if self.strand_days else None
 
     @property
+    def false_interval(self) -> tuple[float, float] | None:
+        """Exact 95 % interval of the false alerts a strand-day, if they come as a Poisson process (Garwood 1936)."""
+        if not self.strand_days:
+            return None
+        count = self.false_alerts
+        low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+        return float(low) / self.strand_days, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / self.strand_days
+
+    @property
     def open_share(self) -> float | None:
         """Share of the time with an alert open."""
         return self.open_days / self.strand_days if self.strand_days else None
@@ -166,7 +176,7 @@ class EventScores:
 
     def as_dict(self, lead_s: float) -> dict[str, Any]:
         """For JSON; `lead_s` is the lead asked for."""
-        leads = self.leads_s
+        leads, interval = self.leads_s, self.false_interval
         return {
             "events": len(self.outcomes),
             "caught": self.caught,
@@ -183,7 +193,8 @@ class EventScores:
             "false_by_cause": dict(self.false_by_cause),
             "look_alikes": dict(self.look_alikes),
             "strand_days": _rounded(self.strand_days),
-            "false_per_strand_day": _rounded(self.false_per_strand_day, 2),
+            "false_per_strand_day": _rounded(self.false_per_strand_day, 3),
+            "false_per_strand_day_95": None if interval is None else [round(bound, 3) for bound in interval],
             "open_share": _rounded(self.open_share),
             "outcomes": [{**asdict(outcome), "caught": outcome.caught} for outcome in self.outcomes],
         }

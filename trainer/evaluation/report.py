@@ -11,6 +11,12 @@ from typing import Any
 from trainer.evaluation.evaluate import Evaluation, TargetScores, wanted_lead_s
 from trainer.evaluation.events import NO_CAUSE
 
+PLANT_TARGETS = {
+    "sticker": "false at most 1 a strand-week (0.143 a day), recall ≥ 95 %, lead ≥ 15 s",
+    "quality": "at most 2 to 5 advisories a strand-day",
+}
+"""What a plant would ask of each target; assumed, no source."""
+
 
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write `<split>.json`, `<split>.md` and `<split>.svg` into a folder.
@@ -46,7 +52,8 @@ def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
     causes = ", ".join(f"{count} {cause}" for cause, count in event["false_by_cause"].items())
     lead = event["lead_wanted_s"]
     median, p10 = (_number(event[key], 1) for key in ("lead_median_s", "lead_p10_s"))
-    rate = _number(event["false_per_strand_day"], 2)
+    rate, days = _number(event["false_per_strand_day"], 3), f"{event['strand_days']:g} strand-days"
+    low, high = (_number(bound, 3) for bound in event["false_per_strand_day_95"] or (None, None))
     return [
         ("windows, positive / negative", f"{scores.positives} / {scores.negatives}"),
         ("ROC-AUC by window", _number(scores.roc_auc, 4)),
@@ -55,8 +62,9 @@ def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
         ("events caught", f"{event['caught']} of {event['events']}" + _unseen(event)),
         (f"caught with lead ≥ {lead:g} s", _percent(event["recall_with_lead"])),
         ("lead before impact, median / p10", f"{median} s / {p10} s"),
-        ("false alerts", f"{event['false_alerts']}" + (f" ({causes})" if causes else "")),
-        ("false alerts per strand-day", f"{rate} in {event['strand_days']:g} strand-days"),
+        ("false alerts", f"{event['false_alerts']} in {days}" + (f" ({causes})" if causes else "")),
+        ("false alerts per strand-day", f"{rate}, 95 % Poisson interval {low} to {high}"),
+        ("asked for (assumed)", PLANT_TARGETS.get(target, "-")),
         ("time with an alert open", _percent(event["open_share"])),
         ("look-alikes in the sequences", _look_alikes(scores)),
     ]

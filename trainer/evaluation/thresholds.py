@@ -28,6 +28,11 @@ def policy_at(threshold: float, settings: AlertSettings) -> AlertPolicy:
     )
 
 
+def within_budget(scores: EventScores, settings: AlertSettings) -> bool:
+    """Whether the false alerts keep the budget; over no time at all they do."""
+    return (scores.false_per_strand_day or 0.0) <= settings.false_per_strand_day
+
+
 def choose_policy(
     traces: Sequence[Trace],
     events: Mapping[str, Sequence[Event]],
@@ -56,7 +61,7 @@ def choose_policy(
     tried = [
         (threshold, judge(traces, events, target, index, policy_at(threshold, settings))) for threshold in candidates
     ]
-    within = [entry for entry in tried if (entry[1].false_per_strand_day or 0.0) <= settings.false_per_strand_day]
+    within = [entry for entry in tried if within_budget(entry[1], settings)]
 
     def merit(scores: EventScores) -> tuple[float, int]:
         return scores.caught_with_lead(settings.min_lead_s) or 0.0, -scores.false_alerts

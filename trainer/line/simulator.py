@@ -8,6 +8,11 @@ What is simplified, plainly:
   after an impact (until the pattern has gone, and a minute) are left out of training and scores.
 - A sticker and its look-alikes never happen at the same time, and nobody slows the strand down on an alarm.
 - Four thermocouples on one broad face; the flux of a tear does not enter the mould's mean flux.
+- All twenty sensors are fresh in every 2 Hz scan. In a plant most come once a second or slower (the tundish
+  temperature every 1 to 10 s), so that their values repeat from scan to scan.
+- The onset of a slow tear away from the thermocouple columns is when it began at the meniscus, a few seconds before
+  its first visible trace: for 6 % of stickers more than 5 s, for 1 % more than 10 s. A time counted from the onset is
+  too long by that much; when a sticker is detectable and when it breaks out do not depend on it.
 - Two strands of a caster do not share their tundish.
 
 A score on this line shows that a method recovers this model, and nothing about a plant.

@@ -1,6 +1,7 @@
 """The format on disk: what is written is read, the same content has the same fingerprint, damage is named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,6 +141,57 @@ def test_an_error_while_writing_leaves_no_dataset_and_the_place_free(tmp_path):
     with pytest.raises(ContractError, match="no such file"):
         Dataset.open(tmp_path / "d")
     write(tmp_path / "d")
+
+
+def test_an_interrupt_in_the_middle_of_a_file_leaves_nothing_behind(tmp_path):
+    class Values(np.ndarray):
+        """Values that are interrupted while Arrow reads them."""
+
+        @property
+        def T(self):  # noqa: N802 - numpy's name
+            raise KeyboardInterrupt
+
+    data = sequence("b")
+    broken = replace(data, values=data.values.view(Values))
+
+    def interrupted() -> None:
+        with _failing(tmp_path / "d") as writer:
+            writer.add(sequence("a"))
+            writer.add(broken)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "d")
+
+
+def test_an_error_at_the_end_leaves_nothing_behind(tmp_path):
+    with (
+        pytest.raises(ValueError, match="JSON"),
+        DatasetWriter(
+            tmp_path / "d",
+            line="test",
+            seed=1,
+            period_ms=500,
+            sensors=SENSORS,
+            targets=("sticker",),
+            configuration={"x": float("nan")},
+        ) as writer,
+    ):
+        writer.add(sequence("a"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_seen_at_the_place_until_it_is_whole(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    with _failing(tmp_path / "link") as writer:
+        writer.add(sequence("a"))
+        assert list((tmp_path / "empty").iterdir()) == []
+    assert Dataset.open(tmp_path / "empty").sequences() == writer.sequences
+    assert (tmp_path / "link").is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "link"}
+    assert (tmp_path / "empty").stat().st_mode & 0o777 == (tmp_path / "empty" / "sequences").stat().st_mode & 0o777
 
 
 def _failing(path):

@@ -40,6 +40,30 @@ NORMAL = {
     "strand_surface_temp_c": (880, 980),
 }
 
+# Standard deviation of the noise, from the domain's table; 1 % of the normal range for the zone flows.
+NOISE = {
+    "mould_level_mm": (0.6, 1.2),
+    "casting_speed_m_min": (0.003, 0.003),
+    "tundish_temp_c": (1, 1),
+    "tundish_weight_t": (0.2, 0.2),
+    "stopper_position_pct": (0.4, 0.4),
+    "sen_argon_flow_nl_min": (0.1, 0.1),
+    "sen_argon_back_pressure_kpa": (1, 1),
+    "mould_heat_flux_broad_loose_mw_m2": (0.02, 0.02),
+    "mould_heat_flux_broad_fixed_mw_m2": (0.02, 0.02),
+    "mould_water_flow_l_min": (15, 15),
+    "mould_water_delta_t_k": (0.05, 0.05),
+    "mould_tc_upper_left_c": (1.0, 2.5),
+    "mould_tc_upper_right_c": (1.0, 2.5),
+    "mould_tc_lower_left_c": (0.7, 1.5),
+    "mould_tc_lower_right_c": (0.7, 1.5),
+    "mould_friction_kn": (0.5, 0.5),
+    "oscillation_frequency_hz": (0.005, 0.005),
+    "sec_cool_zone2_flow_l_min": (2, 4),
+    "sec_cool_zone5_flow_l_min": (1, 2.5),
+    "strand_surface_temp_c": (8, 8),
+}
+
 
 def quiet(**sections: dict[str, object]) -> LineConfig:
     """A line without instrument noise and missing values, changed where a test says so."""
@@ -84,6 +108,20 @@ def test_every_sensor_keeps_to_its_normal_range():
         low, high = NORMAL[sensor.name]
         inside = np.nanmean((values >= low) & (values <= high))
         assert inside > 0.8, (sensor.name, inside)
+
+
+def test_noise_of_every_sensor_is_the_domains():
+    config = LineConfig()
+    made = [simulate_sequence(config, strand=s, index=0, duration_s=1800, seed=8, schedule=()) for s in range(4)]
+    correlated = np.exp(-config.period_ms / 1000 / config.instruments.noise_tau_s)
+    for name, (low, high) in NOISE.items():
+        # First differences leave the slow movements out; of correlated noise they show only a part.
+        part = 1 - correlated if "_tc_" in name or name == "mould_friction_kn" else 1.0
+        for one in made:
+            values = column(one, name)
+            # The level's is mostly turbulence, itself slower than a scan: its whole deviation counts.
+            sigma = np.nanstd(values) if name == "mould_level_mm" else np.nanstd(np.diff(values)) / np.sqrt(2 * part)
+            assert 0.85 * low <= sigma <= 1.15 * high, (name, one.sequence.strand_id, sigma)
 
 
 def test_rows_answer_a_sticker_one_after_the_other_at_its_own_speed():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from models import recording as recordings
 from trainer import cli
 from trainer.datasets.dataset import Dataset
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
 
 
 def run(*arguments: str) -> int:
@@ -60,6 +63,12 @@ def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
     assert run("simulate", "--recording", str(path), "--json") == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == path.stat().st_size
     assert recordings.read(path).events == recordings.read(recordings.default_path()).events
+    path.write_bytes(b"mine")
+    assert run("simulate", "--recording", str(path)) == 2
+    assert "error: expected a new file, got one at" in capsys.readouterr().err
+    assert path.read_bytes() == b"mine"
+    assert run("simulate", "--recording", str(path), "--force") == 0
+    assert path.read_bytes() == recordings.default_path().read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,10 @@ def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
         (["--hours", "1"], "error: expected one of --out and --recording"),
         (["--out", "x", "--recording", "y.npz"], "error: expected one of --out and --recording"),
         (["--recording", "y.txt"], "error: expected a name that ends in .npz, got y.txt at --recording"),
+        (["--recording", "y.npz", "--hours", "2"], "error: expected no --hours beside --recording"),
+        (["--recording", "y.npz", "--strands", "4"], "error: expected no --strands beside --recording"),
+        (["--recording", "y.npz", "--rate", "sticker=1"], "error: expected no --rate beside --recording"),
+        (["--out", "x", "--force"], "error: expected no --force beside --out"),
         (["--out", "x", "--rate", "sticker"], "error: expected TYPE=N"),
         (["--out", "x", "--rate", "earthquake=1"], "error: expected TYPE=N"),
         (["--out", "x", "--rate", "sticker=99"], "error: expected 0.0 to 10.0 1/strand-hour, got 99.0 at per_hour"),
@@ -85,7 +98,49 @@ def test_wrong_usage_ends_with_code_2_and_writes_nothing(tmp_path, monkeypatch, 
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("command", [[], ["simulate"], ["import"], ["import", "skab"], ["stream"]])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_without_a_trace_and_the_same_command_runs_again(tmp_path, number, code):
+    hours = ["simulate", "--strands", "2", "--out", str(tmp_path / "line"), "--hours"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer", *hours, "100"], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert process.stderr is not None
+    while not any(tmp_path.glob(".line.unfinished-*/dataset/sequences/*.parquet")):
+        assert process.poll() is None
+        process.stderr.readline()  # a tenth further; a hundred hours are far from done
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+    assert run(*hours, "0.05") == 0
+
+
+def test_a_place_that_cannot_be_written_is_one_line(capsys):
+    assert run("simulate", "--hours", "0.05", "--out", "/proc/nope") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: expected the system to read and write, got `No such file or directory` at /proc/nope")
+    assert err.count("\n") == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); import trainer.cli as c; c.main()"
+    )
+    arguments = ["simulate", "--hours", "0.1", "--out", str(tmp_path / "line")]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *arguments], capture_output=True, text=True, check=False, env=ENVIRONMENT
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: expected the system to read and write, got `")
+    assert "p1.c1.s1-0000.parquet" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["simulate"], ["import"], ["import", "skab"], ["stream"], ["train"], ["evaluate"]]
+)
 def test_help_teaches_with_an_example_within_80_columns(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     assert run(*command, "--help") == 0
@@ -98,6 +153,5 @@ def test_help_teaches_with_an_example_within_80_columns(command, monkeypatch, ca
 def test_the_command_line_starts_without_the_heavy_libraries():
     heavy = ("torch", "pyarrow", "scipy", "confluent_kafka")
     code = f"import sys, trainer.cli; print([name for name in {heavy} if name in sys.modules])"
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert found.stdout.strip() == "[]"

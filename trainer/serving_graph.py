@@ -1,0 +1,90 @@
+"""The graph that is served: preprocessing, model and sigmoid in one, and its way into one ONNX file."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from models.manifest import INPUT_NAME, OUTPUT_NAME
+from models.windows import Float32Array, WindowRules
+from trainer.errors import ExportError
+from trainer.preprocess import Preprocess
+
+OPSET = 20
+"""Newer LSTM operators have no CUDA kernel in ONNX Runtime."""
+
+
+class ServingGraph(nn.Module):
+    """What is exported: raw windows [b, time, sensor] with NaN to probabilities [b, target]."""
+
+    def __init__(self, preprocess: Preprocess, model: nn.Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.model = model
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Probabilities of raw windows."""
+        return torch.sigmoid(self.model(self.preprocess(window)))
+
+    @torch.inference_mode()
+    def expected(self, windows: Float32Array) -> Float32Array:
+        """Torch's answer to raw windows, to hold ONNX Runtime's against."""
+        answer: Float32Array = self(torch.from_numpy(windows)).numpy()
+        return answer
+
+
+def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
+    """Export to one self-contained ONNX file with a symbolic batch; quietly, and without traces of this machine."""
+    with _quiet():
+        from onnxscript import optimizer
+
+        program = torch.onnx.export(
+            copy.deepcopy(graph).eval(),  # the exporter re-assigns an LSTM's weights while it traces
+            (torch.zeros(4, rules.length, sensors),),
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        if program is None:
+            raise ExportError("expected an ONNX program, got none from torch.onnx.export")
+        # Folds the re-ordering of the LSTM's gates, which the exporter leaves as nodes because the weights are large.
+        proto = optimizer.optimize(program.model_proto, input_size_limit=1 << 26, output_size_limit=1 << 26)
+    _strip(proto)
+    onnx.checker.check_model(proto)
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Remove what only a debugger reads; some of it names source files of the machine that exported."""
+    graph = proto.graph
+    del proto.metadata_props[:]
+    proto.doc_string = graph.doc_string = ""
+    parts: Iterable[Any] = (graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info)
+    for part in parts:
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its own internals; nothing of it concerns whoever trains a model."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
