@@ -113,8 +113,7 @@ def test_duplicates_late_scans_and_unknown_sensors_are_dropped_by_rule_and_count
         assert worker.metric("strandwatch_samples_total", outcome="late") == 1
         assert worker.metric("strandwatch_samples_total", outcome="used") == len(twice) - 2 + 1
         assert worker.metric("strandwatch_unknown_sensor_values_total") == 1
-        worker.wait_ready()
-        assert worker.metric("strandwatch_strands") == 2
+        worker.wait_metric("strandwatch_strands", 2)
 
 
 def test_scan_with_every_sensor_missing_degrades_the_prediction(

@@ -112,6 +112,13 @@ class WorkerProcess:
                 return float(line.rpartition(" ")[2])
         return 0.0
 
+    def wait_metric(self, name: str, value: float) -> None:
+        """Wait until a gauge, which is refreshed once a second, shows this value."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while self.metric(name) != value:
+            assert time.monotonic() < deadline, f"{name} is {self.metric(name)}, not {value}"
+            self._reader.join(0.05)
+
     def terminate(self, within_s: float = 10.0) -> tuple[int, float]:
         """SIGTERM; its exit code and how many seconds it took to leave."""
         began = time.monotonic()

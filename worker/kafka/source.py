@@ -4,7 +4,6 @@ The group decides which partitions are ours; `start_from` where a group without 
 offsets come from our own bookkeeping, never from the client's position.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -23,7 +22,6 @@ log = logs.get(__name__)
 
 _ANSWER_S = 5.0
 _TRIES = 6
-_CLOSE_S = 1.5
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -55,7 +53,6 @@ class Source:
         self.on_committed: Callable[[KafkaError | None, Sequence[TopicPartition]], None] = lambda *_: None
         self.client = config.make(Consumer, config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
         self.has_joined = False
-        self._is_closing = False
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -102,14 +99,11 @@ class Source:
     def close(self) -> None:
         """Leave; a static member keeps its partitions reserved until its session ends.
 
-        The client can hang for ever in its close (seen when a join ends meanwhile), so it gets a thread and a budget.
+        While a join is under way the client's close can hang for ever, with the interpreter's lock held (seen): who is
+        no member yet just goes.
         """
-        self._is_closing = True
-        closing = threading.Thread(target=self.client.close, name="kafka-close", daemon=True)
-        closing.start()
-        closing.join(_CLOSE_S)
-        if closing.is_alive():
-            log.warning("the client did not close in time; its session ends by itself")
+        if self.has_joined:
+            self.client.close()
 
     def _record(self, message: Any) -> RawRecord | None:
         error = message.error()
@@ -123,9 +117,6 @@ class Source:
         return RawRecord(origin, message.key(), message.value())
 
     def _assign(self, assigned: list[TopicPartition]) -> None:
-        if self._is_closing:  # a join that ends while we leave: the client answers no questions any more
-            self.client.incremental_assign(assigned)
-            return
         starts = [TopicPartition(tp.topic, tp.partition, self._start(tp)) for tp in self._committed(assigned)]
         self.client.incremental_assign(starts)
         self.has_joined = True
