@@ -60,6 +60,7 @@ class Door:
 @pytest.fixture
 def door(kafka_bootstrap: str, topics: Topics) -> Iterator[Door]:
     made = Door(kafka_bootstrap, topics)
+    made.turn_until(lambda: made.source.has_joined, lambda: made.source.poll(100, 0.05, 0))
     yield made
     made.source.close()
 
