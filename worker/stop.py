@@ -1,5 +1,6 @@
 """Being asked to stop, and leaving in time. Imports nothing heavy: a signal may come while the rest is loading."""
 
+import faulthandler
 import os
 import signal
 import sys
@@ -44,6 +45,8 @@ class Stop:
                 os._exit(1)
 
         def react(_: int, __: FrameType | None) -> None:
+            # A native call that hangs with the interpreter's lock held stops the guard too, but not this timer.
+            faulthandler.dump_traceback_later(within_s - _MARGIN_S / 2, exit=True)
             self.ask()
 
         self._over = threading.Event()
@@ -57,6 +60,7 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(fd_before)
+            faulthandler.cancel_dump_traceback_later()
             self._over.set()
             os.close(writer)
             thread.join()

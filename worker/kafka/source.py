@@ -4,6 +4,7 @@ The group decides which partitions are ours; `start_from` where a group without 
 offsets come from our own bookkeeping, never from the client's position.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -22,6 +23,9 @@ log = logs.get(__name__)
 
 _ANSWER_S = 5.0
 _TRIES = 6
+_LEAVE_S = 1.5
+_QUIET_S = 0.05
+_LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -53,6 +57,8 @@ class Source:
         self.on_committed: Callable[[KafkaError | None, Sequence[TopicPartition]], None] = lambda *_: None
         self.client = config.make(Consumer, config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
         self.has_joined = False
+        self._is_leaving = False
+        self._answered = 0
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -99,11 +105,19 @@ class Source:
     def close(self) -> None:
         """Leave; a static member keeps its partitions reserved until its session ends.
 
-        While a join is under way the client's close can hang for ever, with the interpreter's lock held (seen): who is
-        no member yet just goes.
+        Nothing may be assigned or revoked within the client's own close: where an assignment still waits to be
+        answered, answering it there hangs for ever with the interpreter's lock held (seen; librdkafka issue 4884).
+        So the group is left first, what waits is answered, and only then the client is closed.
         """
-        if self.has_joined:
-            self.client.close()
+        self._is_leaving = True
+        deadline = time.monotonic() + _LEAVE_S
+        with suppress(KafkaException):
+            self.client.unsubscribe()  # from here on nothing more is assigned, but what waits already
+            answered = -1
+            while answered != self._answered and time.monotonic() < deadline:
+                answered = self._answered
+                self.client.consume(_LEFT_OVER, _QUIET_S)
+        self.client.close()
 
     def _record(self, message: Any) -> RawRecord | None:
         error = message.error()
@@ -117,6 +131,9 @@ class Source:
         return RawRecord(origin, message.key(), message.value())
 
     def _assign(self, assigned: list[TopicPartition]) -> None:
+        if self._is_leaving:  # taken only to be given back: the client insists on an answer
+            self.client.incremental_assign(assigned)
+            return
         starts = [TopicPartition(tp.topic, tp.partition, self._start(tp)) for tp in self._committed(assigned)]
         self.client.incremental_assign(starts)
         self.has_joined = True
@@ -222,6 +239,7 @@ class Source:
         """Keep an error of a callback for `poll` to raise; the client would lose it."""
 
         def callback(_: Any, partitions: list[TopicPartition]) -> None:
+            self._answered += 1
             try:
                 react(partitions)
             except StrandwatchError as error:
