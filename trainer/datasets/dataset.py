@@ -45,6 +45,7 @@ class _Index(msgspec.Struct, frozen=True):
     configuration: dict[str, object]
     sequences: list[_SequenceEntry]
     fingerprint: str
+    symmetries: list[list[tuple[str, str]]]
 
 
 class Dataset:
@@ -80,6 +81,7 @@ class Dataset:
             targets=tuple(index.targets),
             configuration=index.configuration,
             fingerprint=index.fingerprint,
+            symmetries=tuple(tuple(symmetry) for symmetry in index.symmetries),
         )
         for entry in sequences:
             if not (path / "sequences" / f"{entry.sequence_id}.parquet").is_file():
@@ -130,6 +132,7 @@ class Dataset:
             targets=self.info.targets,
             sequences=self._sequences.values(),
             events=self._events,
+            symmetries=self.info.symmetries,
         )
         if found != self.info.fingerprint:
             raise ContractError(f"expected fingerprint {self.info.fingerprint[:12]}, got {found[:12]} at {self.path}")

@@ -2,8 +2,8 @@
 
 Of a sequence: its columns as little-endian bytes (`event_time_ms` int64, `seq` int64, `strand_position_m`
 float64, `values` float32, row by row; every NaN as the one quiet NaN), then the heat ids as JSON. Of the
-dataset: the canonical JSON (sorted keys, no spaces) of the format's number, the period, sensors and
-targets, of [sequence_id, strand_id, split, sha256] sorted by id, and of the events sorted by id.
+dataset: the canonical JSON (sorted keys, no spaces) of the format's number, the period, sensors,
+targets and symmetries, of [sequence_id, strand_id, split, sha256] sorted by id, and of the events sorted by id.
 Configuration, seed and library versions are left out: they say how, not what.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.features import Sensor
-from trainer.datasets.records import Event, SequenceData, SequenceInfo
+from trainer.datasets.records import Event, SequenceData, SequenceInfo, Symmetry
 
-FORMAT = 1
+FORMAT = 2
 
 
 def canonical_json(value: object) -> bytes:
@@ -44,7 +44,9 @@ def sequence_digest(sequence: SequenceData) -> str:
 
 def _event_fields(event: Event) -> dict[str, object]:
     fields = asdict(event)
-    fields["position_m"] = None if np.isnan(event.position_m) else float(event.position_m)
+    for name in ("position_m", "recorded_position_m"):
+        position = getattr(event, name)
+        fields[name] = None if np.isnan(position) else float(position)
     return fields
 
 
@@ -55,6 +57,7 @@ def dataset_fingerprint(
     targets: Iterable[str],
     sequences: Iterable[SequenceInfo],
     events: Iterable[Event],
+    symmetries: Iterable[Symmetry] = (),
 ) -> str:
     """The sha256 of a whole dataset, hexadecimal, as the module's docstring defines it."""
     content = {
@@ -62,6 +65,7 @@ def dataset_fingerprint(
         "period_ms": period_ms,
         "sensors": [[sensor.name, sensor.unit, float(sensor.low), float(sensor.high)] for sensor in sensors],
         "targets": list(targets),
+        "symmetries": [[list(pair) for pair in symmetry] for symmetry in symmetries],
         "sequences": sorted([info.sequence_id, info.strand_id, info.split, info.sha256] for info in sequences),
         "events": [_event_fields(event) for event in sorted(events, key=lambda event: event.event_id)],
     }

@@ -27,8 +27,16 @@ _EVENT_SCHEMA = pa.schema(
         pa.field("ignore_until_ms", pa.int64(), nullable=False),
         pa.field("healed", pa.bool_(), nullable=False),
         pa.field("position_m", pa.float64()),
+        pa.field("difficulty", pa.string()),
+        pa.field("look_alike_of", pa.string()),
+        pa.field("pair_id", pa.string()),
+        pa.field("sensors", pa.list_(pa.string()), nullable=False),
+        pa.field("recorded_type", pa.string()),
+        pa.field("recorded_at_ms", pa.int64()),
+        pa.field("recorded_position_m", pa.float64()),
     ]
 )
+_POSITIONS = ("position_m", "recorded_position_m")
 
 
 def _sequence_schema(sensors: Sequence[Sensor]) -> pa.Schema:
@@ -115,7 +123,7 @@ def write_events(path: Path, events: Iterable[Event]) -> None:
     """
     rows = [asdict(event) for event in events]
     for row in rows:
-        row["position_m"] = None if np.isnan(row["position_m"]) else row["position_m"]
+        row |= {name: None if np.isnan(row[name]) else row[name] for name in _POSITIONS}
     with _naming(path):
         pq.write_table(pa.Table.from_pylist(rows, schema=_EVENT_SCHEMA), path, compression="zstd")
 
@@ -128,7 +136,8 @@ def read_events(path: Path) -> list[Event]:
     """
     events = []
     for index, row in enumerate(_read_table(path, _EVENT_SCHEMA).to_pylist()):
-        row["position_m"] = float("nan") if row["position_m"] is None else row["position_m"]
+        row |= {name: float("nan") if row[name] is None else row[name] for name in _POSITIONS}
+        row["sensors"] = tuple(row["sensors"])
         try:
             events.append(Event(**row))
         except ValueError as error:

@@ -4,6 +4,7 @@ A dataset is a set of *casting sequences*; a casting sequence is the scans of on
 pause; an event is what happened in it, as far as the truth is known.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,12 @@ from models.features import Sensor
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+Difficulty = Literal["summary", "partial", "order"]
+"""What tells an event from its look-alikes: statistics of each channel over a window, those in part, or order alone."""
+
+Symmetry = tuple[tuple[str, str], ...]
+"""Pairs of sensors that may change places together, as left and right of a mould."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,13 @@ class Event:
         ignore_until_ms: windows that end in [end_ms, ignore_until_ms) are left out of training.
         healed: it would have ended in an impact, but stopped by itself.
         position_m: strand position at the meniscus at the onset, metres; NaN where unknown.
+        difficulty: of a defect of a simulated line, tagged before anything was trained on it; otherwise None.
+        look_alike_of: the type of defect that a look-alike imitates; None where it imitates none in particular.
+        pair_id: shared by a defect and the look-alike matched to it; None without a match.
+        sensors: the sensors it really touched; empty where unknown.
+        recorded_type: what the plant wrote down for it, also in error; None where nothing was written.
+        recorded_at_ms: when that was written down; None where nothing was, or where it is unknown.
+        recorded_position_m: the position written down, metres; NaN where none was.
     """
 
     event_id: str
@@ -48,6 +62,13 @@ class Event:
     ignore_until_ms: int
     healed: bool
     position_m: float
+    difficulty: Difficulty | None = None
+    look_alike_of: str | None = None
+    pair_id: str | None = None
+    sensors: tuple[str, ...] = ()
+    recorded_type: str | None = None
+    recorded_at_ms: int | None = None
+    recorded_position_m: float = math.nan
 
     def __post_init__(self) -> None:
         if not self.onset_ms <= self.detectable_ms <= self.end_ms <= self.ignore_until_ms:
@@ -89,6 +110,7 @@ class DatasetInfo:
         targets: what models may learn from it.
         configuration: every parameter it was made with.
         fingerprint: sha256 of the canonical content, see `trainer.datasets.fingerprint`.
+        symmetries: exchanges of sensors that leave a scan one that could have been.
     """
 
     line: str
@@ -98,6 +120,7 @@ class DatasetInfo:
     targets: tuple[str, ...]
     configuration: dict[str, object]
     fingerprint: str
+    symmetries: tuple[Symmetry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,7 +19,7 @@ from models.errors import UsageError
 from models.features import Sensor
 from trainer.datasets.fingerprint import FORMAT, dataset_fingerprint, sequence_digest
 from trainer.datasets.parquet import write_events, write_sequence
-from trainer.datasets.records import DatasetInfo, Event, SequenceData, SequenceInfo, Split
+from trainer.datasets.records import DatasetInfo, Event, SequenceData, SequenceInfo, Split, Symmetry
 from trainer.datasets.splits import assign_splits
 
 
@@ -36,6 +36,7 @@ class DatasetWriter:
         sensors: columns of the values.
         targets: names of the targets that events may carry.
         configuration: whatever else it was made with, as JSON.
+        symmetries: exchanges of sensors that leave a scan one that could have been.
 
     Raises:
         UsageError: the folder exists and is not empty, or is a file.
@@ -51,13 +52,19 @@ class DatasetWriter:
         sensors: Sequence[Sensor],
         targets: Sequence[str],
         configuration: Mapping[str, object] | None = None,
+        symmetries: Sequence[Symmetry] = (),
     ) -> None:
         refuse_occupied(path)
         self._path = path
         # Through a link, so that the rename replaces the folder it points to.
         self._place = path.resolve()
         self._scratch = self._folder = self._place
-        self._head = DatasetInfo(line, seed, period_ms, tuple(sensors), tuple(targets), dict(configuration or {}), "")
+        self._head = DatasetInfo(
+            line, seed, period_ms, tuple(sensors), tuple(targets), dict(configuration or {}), "", tuple(symmetries)
+        )
+        self._sensor_names = {sensor.name for sensor in sensors}
+        if not self._sensor_names.issuperset(name for symmetry in symmetries for pair in symmetry for name in pair):
+            raise ValueError(f"a symmetry names sensors that are not among {sorted(self._sensor_names)}: {symmetries}")
         self._infos: list[SequenceInfo] = []
         self._chosen: dict[str, Split] = {}
         self._events: list[Event] = []
@@ -130,8 +137,12 @@ class DatasetWriter:
         if sequence.values.shape[1] != len(self._head.sensors):
             raise ValueError(f"sequence {name}: {sequence.values.shape[1]} sensors, not {len(self._head.sensors)}")
         for event in events:
-            if event.sequence_id != name or event.target not in (None, *self._head.targets):
-                raise ValueError(f"event {event.event_id} belongs to another sequence or target than {name}")
+            if (
+                event.sequence_id != name
+                or event.target not in (None, *self._head.targets)
+                or not self._sensor_names.issuperset(event.sensors)
+            ):
+                raise ValueError(f"event {event.event_id} belongs to another sequence, target or sensor than {name}'s")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -157,6 +168,7 @@ class DatasetWriter:
                 targets=self._head.targets,
                 sequences=self._infos,
                 events=self._events,
+                symmetries=self._head.symmetries,
             ),
         )
         write_events(self._folder / "events.parquet", self._events)

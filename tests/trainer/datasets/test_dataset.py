@@ -82,6 +82,33 @@ def test_what_is_written_is_read_back(tmp_path):
     dataset.verify()
 
 
+def test_all_that_is_known_of_an_event_is_read_back(tmp_path):
+    told = replace(
+        event("a-0", "a"), difficulty="order", look_alike_of="crack", pair_id="a-p1", sensors=("flow_l_min",),
+        recorded_type="crack", recorded_at_ms=9_000, recorded_position_m=0.25, position_m=0.5,
+    )  # fmt: skip
+    mirror = ((("speed_m_min", "flow_l_min"),),)
+    fingerprints = []
+    for name, given in (("told", told), ("silent", replace(told, recorded_type=None, recorded_at_ms=None))):
+        with DatasetWriter(
+            tmp_path / name, line="t", seed=1, period_ms=500, sensors=SENSORS, targets=("sticker",), symmetries=mirror
+        ) as writer:
+            writer.add(sequence("a"), [given])
+        fingerprints.append(writer.info.fingerprint)
+    dataset = Dataset.open(tmp_path / "told")
+    assert dataset.events() == [told]
+    assert dataset.info.symmetries == mirror
+    dataset.verify()
+    assert fingerprints[0] != fingerprints[1]
+
+
+def test_symmetry_of_unknown_sensors_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="symmetry"):
+        DatasetWriter(
+            tmp_path / "d", line="t", seed=1, period_ms=500, sensors=SENSORS, targets=(), symmetries=((("a", "b"),),)
+        )
+
+
 def test_same_seed_same_bytes(tmp_path):
     config = LineConfig.model_validate({"sequence_s": 600, "sticker": {"per_hour": 6}})
     for name in ("one", "two"):
@@ -204,6 +231,7 @@ def _failing(path):
         (sequence("../a"), []),
         (sequence("a"), [event("e", "b")]),
         (sequence("a"), [event("e", "a", target="quality")]),
+        (sequence("a"), [replace(event("e", "a"), sensors=("mould_level_mm",))]),
     ],
 )
 def test_what_does_not_belong_is_not_written(tmp_path, data, events):
@@ -221,8 +249,8 @@ def _edit(path, change):
     ("damage", "message"),
     [
         (lambda d: (d / "dataset.json").write_text("{"), r"expected JSON, got .* at .*dataset\.json"),
-        (lambda d: (d / "dataset.json").write_text("[]"), r"expected format 1, got list at .*dataset\.json"),
-        (lambda d: _edit(d, lambda i: i.update(format=2)), r"expected format 1, got 2 at .*dataset\.json, format"),
+        (lambda d: (d / "dataset.json").write_text("[]"), r"expected format 2, got list at .*dataset\.json"),
+        (lambda d: _edit(d, lambda i: i.update(format=1)), r"expected format 2, got 1 at .*dataset\.json, format"),
         (lambda d: _edit(d, lambda i: i.pop("seed")), r"missing required field `seed` in .*dataset\.json"),
         (
             lambda d: _edit(d, lambda i: i["sensors"][1].update(low="x")),
