@@ -13,7 +13,7 @@ from trainer.datasets.records import Split
 from trainer.datasets.writer import DatasetWriter
 from trainer.line.config import LineConfig
 from trainer.line.schedule import Scheduled
-from trainer.line.simulator import TARGETS, simulate_sequence
+from trainer.line.simulator import simulate_sequence
 
 SPLITS: tuple[Split, ...] = ("train", "train", "validation", "test")
 STICKERS_S = {"train": (170.0,), "validation": (170.0,), "test": (170.0, 370.0)}
@@ -24,9 +24,9 @@ DURATIONS_S = {"train": 330.0, "validation": 330.0, "test": 530.0}
 
 def write_small_line(path: Path, seed: int = 5, *, stickers: bool = True) -> Dataset:
     """Four sequences, two strands, each with a film fracture and then, if wanted, stickers that do not heal."""
-    config = LineConfig()
+    config = LineConfig().with_rates({"clogging_release": 0.0})
     with DatasetWriter(
-        path, line=config.version, seed=seed, period_ms=config.period_ms, sensors=CASTING_SENSORS, targets=TARGETS
+        path, line=config.version, seed=seed, period_ms=config.period_ms, sensors=CASTING_SENSORS, targets=("sticker",)
     ) as writer:
         for index, split in enumerate(SPLITS):
             schedule = [Scheduled("film_fracture", 80.0)]

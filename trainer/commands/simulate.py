@@ -12,8 +12,6 @@ from trainer.commands.console import progress, tell
 if TYPE_CHECKING:
     from trainer.line.config import LineConfig
 
-_RATES = ("sticker", "film_fracture", "speed_step")
-
 
 def command(
     context: typer.Context,
@@ -23,71 +21,94 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Folder of the dataset: new, or empty.")] = None,
     rate: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE=N", help="Events in a strand-hour: sticker, film_fracture, speed_step; 0 is off."),
+        typer.Option(metavar="TYPE=N", help="Events of a type in a strand-hour; 0 is off. May be repeated."),
     ] = None,
+    natural: Annotated[
+        bool, typer.Option("--natural", help="Everything as seldom as on a caster: to count false alarms.")
+    ] = False,
+    thermocouples: Annotated[
+        str, typer.Option(metavar="ROWSxCOLUMNS", help="The array of the mould's broad face.")
+    ] = "2x2",
     recording: Annotated[
         Path | None, typer.Option(help="Write the demo's twenty minutes to this .npz instead of a dataset.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a recording that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Simulate a casting line: stickers, their look-alikes, and twenty sensors.
+    """Simulate a casting line: defects, their look-alikes, and twenty sensors.
 
-    The same seed makes the same bytes. A sequence is about an hour; whole
+    The same seed makes the same bytes. A sequence is two hours; whole
     sequences go to the splits train, validation and test.
+
+    Types: sticker, depression, clogging_release, transverse_crack,
+    shell_thinning, segregation, internal_crack; and what must not alarm:
+    film_fracture, film_patch, local_dips, speed_step, sen_change,
+    level_retuning, bulging, powder_change, tc_fault, level_glitch.
 
     Example:
       trainer simulate --hours 10 --strands 4 --seed 1 --out data/line
     """
     if (out is None) == (recording is None):
         raise UsageError("expected one of --out and --recording, got both or none: say where to write")
-    refused = ("force",) if recording is None else ("hours", "strands", "rate")
+    refused = ("force",) if recording is None else ("hours", "strands", "rate", "natural", "thermocouples")
     for option in refused:
         source = context.get_parameter_source(option)
         if source is not None and source.name != "DEFAULT":
             other = "--out" if recording is None else "--recording, whose script is fixed"
             raise UsageError(f"expected no --{option} beside {other}, got one: leave it out")
-    config = _config(rate or [])
+    config = _config(rate or [], thermocouples, natural=natural)
     if recording is not None:
         _record(config, seed, recording, force=force, as_json=as_json)
     elif out is not None:
         _simulate(config, hours, strands, 1 if seed is None else seed, out, as_json=as_json)
 
 
-def _config(rates: list[str]) -> "LineConfig":
+def _config(rates: list[str], thermocouples: str, *, natural: bool) -> "LineConfig":
     from pydantic import ValidationError
 
     from trainer.line.config import LineConfig
 
-    sections: dict[str, dict[str, float]] = {}
-    for pair in rates:
-        kind, _, number = pair.partition("=")
-        try:
-            sections[kind] = {"per_hour": float(number)}
-        except ValueError:
-            kind = ""
-        if kind not in _RATES:
-            raise UsageError(f"expected TYPE=N with a type of {', '.join(_RATES)}, got `{pair}` at --rate")
+    rows, _, columns = thermocouples.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal()):
+        raise UsageError(f"expected ROWSxCOLUMNS, got `{thermocouples}` at --thermocouples: say for example 3x8")
     try:
-        return LineConfig.model_validate(sections)
+        config = LineConfig.model_validate({"thermocouples": {"rows": int(rows), "columns": int(columns)}})
+        config = config.at_natural_rates() if natural else config
+        return config.with_rates(dict(_rate(pair, config) for pair in rates))
     except ValidationError as error:
-        raise UsageError(f"{error.errors()[0]['msg'].removeprefix('Value error, ')} of --rate") from error
+        what = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(
+            f"{what}, of {'--thermocouples' if ' rows' in what or ' columns' in what else '--rate'}"
+        ) from error
+
+
+def _rate(pair: str, config: "LineConfig") -> tuple[str, float]:
+    kind, _, number = pair.partition("=")
+    known = config.happenings()
+    try:
+        if kind in known:
+            return kind, float(number)
+    except ValueError:
+        pass
+    raise UsageError(f"expected TYPE=N with a type of {', '.join(known)}, got `{pair}` at --rate")
 
 
 def _simulate(config: "LineConfig", hours: float, strands: int, seed: int, out: Path, *, as_json: bool) -> None:
-    from models.features import CASTING_SENSORS
     from trainer.datasets.writer import DatasetWriter
+    from trainer.line.mould_array import MouldArray
     from trainer.line.simulator import TARGETS, simulate
 
     began_s, cpu_s = time.perf_counter(), time.process_time()
+    array = MouldArray.of(config)
     writer = DatasetWriter(
         out,
         line=config.version,
         seed=seed,
         period_ms=config.period_ms,
-        sensors=CASTING_SENSORS,
+        sensors=array.sensors,
         targets=TARGETS,
         configuration=config.model_dump(mode="json"),
+        symmetries=array.symmetries,
     )
     counts: dict[str, int] = {}
     with progress("simulating", hours * strands, "strand-hours") as advance, writer:

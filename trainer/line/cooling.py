@@ -1,10 +1,13 @@
 """Secondary cooling and the pyrometer: what a zone does shows once the steel has come to the straightener."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.line.config import Cooling, LineConfig
+from trainer.line.config import LineConfig
+from trainer.line.figures.plant import Cooling
+from trainer.line.happenings import Happening, total
 from trainer.line.signals import Grid, Signal, Streams, draw, lag, wander
 from trainer.line.speed import Casting
 
@@ -24,18 +27,19 @@ class Spray:
     surface_c: Signal
 
 
-def spray(config: LineConfig, grid: Grid, casting: Casting, streams: Streams) -> Spray:
+def spray(config: LineConfig, grid: Grid, casting: Casting, happenings: Sequence[Happening], streams: Streams) -> Spray:
     """Zone flows that follow the speed, and T_s = T₀ + a·ΔV − Σ b_j·w_j(t − z_j/V)."""
     own, rng, cooling = streams.of_strand("cooling"), streams.of_sequence("cooling"), config.cooling
     share = casting.speed_m_min / 1.2
     surface = draw(own, cooling.surface_c) + cooling.surface_per_speed_k * (casting.speed_m_min - 1.2)
     flows = []
-    for span, distance_m, effect_k in (
-        (cooling.zone2_l_min, config.geometry.zone2_to_pyrometer_m, cooling.zone2_k_per_share),
-        (cooling.zone5_l_min, config.geometry.zone5_to_pyrometer_m, cooling.zone5_k_per_share),
+    added = (total(happenings, "zone2_share", grid), total(happenings, "zone5_share", grid))
+    for span, distance_m, effect_k, fault in (
+        (cooling.zone2_l_min, config.geometry.zone2_to_pyrometer_m, cooling.zone2_k_per_share, added[0]),
+        (cooling.zone5_l_min, config.geometry.zone5_to_pyrometer_m, cooling.zone5_k_per_share, added[1]),
     ):
         wandering = wander(rng, grid.steps, cooling.wander_share, cooling.wander_tau_s, grid.step_s)
-        flow_share = lag(share, cooling.lag_s, grid.step_s) + wandering
+        flow_share = lag(share * (1 + fault), cooling.lag_s, grid.step_s) + wandering
         # The steel now at the pyrometer left the zone `distance_m` ago; before the start the first value stands.
         surface = surface - effect_k * np.interp(
             casting.position_m - distance_m, casting.position_m, flow_share - 1, left=flow_share[0] - 1

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, sosfilt, sosfilt_zi
 
-from models.features import CASTING_SENSORS
 from trainer.line.config import LineConfig
+from trainer.line.mould_array import MouldArray
 from trainer.line.signals import Grid, Signal, Streams, draw, wander
 
-# Decimals that the instruments of each sensor show (assumed).
+# Decimals that the instruments of each sensor show (assumed); thermocouples, however many, show one.
 DECIMALS: Mapping[str, int] = {
     "mould_level_mm": 2,
     "casting_speed_m_min": 3,
@@ -27,16 +27,14 @@ DECIMALS: Mapping[str, int] = {
     "mould_heat_flux_broad_fixed_mw_m2": 3,
     "mould_water_flow_l_min": 0,
     "mould_water_delta_t_k": 2,
-    "mould_tc_upper_left_c": 1,
-    "mould_tc_upper_right_c": 1,
-    "mould_tc_lower_left_c": 1,
-    "mould_tc_lower_right_c": 1,
     "mould_friction_kn": 2,
     "oscillation_frequency_hz": 3,
     "sec_cool_zone2_flow_l_min": 1,
     "sec_cool_zone5_flow_l_min": 1,
     "strand_surface_temp_c": 0,
 }
+
+TC_DECIMALS = 1
 
 
 def anti_alias(config: LineConfig, signals: Signal) -> Signal:
@@ -53,22 +51,22 @@ def scan(config: LineConfig, grid: Grid, truth: Mapping[str, Signal], streams: S
     Args:
         config: the figures.
         grid: the internal time axis.
-        truth: sensor name → float64 [steps]; every sensor of CASTING_SENSORS.
+        truth: sensor name → float64 [steps]; every sensor of the strand, in its order.
         streams: random generators.
 
     Returns:
-        float32 [scans, sensors] in the order of CASTING_SENSORS, from time 0 on; NaN where missing.
+        float32 [scans, sensors] in the order of `truth`, from time 0 on; NaN where missing.
     """
     rng = streams.of_sequence("instruments")
     stride = config.period_ms // config.step_ms
     first = round(grid.lead_s / grid.step_s)
-    stacked = np.stack([truth[sensor.name] for sensor in CASTING_SENSORS])
+    stacked = np.stack(list(truth.values()))
     values = anti_alias(config, stacked)[:, first::stride]
     noise = _noise_sigma(config, streams)
-    for index, sensor in enumerate(CASTING_SENSORS):
-        sigma, tau_s = noise[sensor.name]
+    for index, name in enumerate(truth):
+        sigma, tau_s = noise[name]
         values[index] += wander(rng, values.shape[1], sigma, tau_s, config.period_ms / 1000)
-        values[index] = np.round(values[index], DECIMALS[sensor.name])
+        values[index] = np.round(values[index], DECIMALS.get(name, TC_DECIMALS))
     values[rng.random(values.shape) < config.instruments.missing_share] = np.nan
     return np.ascontiguousarray(values.T, dtype=np.float32)
 
@@ -77,7 +75,12 @@ def _noise_sigma(config: LineConfig, streams: Streams) -> dict[str, tuple[float,
     """Standard deviation and correlation time (0: white) of each sensor's noise, the strand's own."""
     own, tc, plant = streams.of_strand("instruments"), config.thermocouples, config.instruments
     zones, tau_s = config.cooling, config.instruments.noise_tau_s
-    return {
+    array = MouldArray.of(config)
+    thermocouples = {
+        name: (draw(own, tc.noise_lower_k if array.row(index) else tc.noise_upper_k), tau_s)
+        for index, name in enumerate(array.names)
+    }
+    return thermocouples | {
         "mould_level_mm": (plant.level_mm, 0.0),
         "casting_speed_m_min": (plant.speed_m_min, 0.0),
         "tundish_temp_c": (plant.tundish_temp_k, 0.0),
@@ -89,10 +92,6 @@ def _noise_sigma(config: LineConfig, streams: Streams) -> dict[str, tuple[float,
         "mould_heat_flux_broad_fixed_mw_m2": (plant.flux_mw_m2, 0.0),
         "mould_water_flow_l_min": (plant.water_flow_l_min, 0.0),
         "mould_water_delta_t_k": (plant.water_delta_k, 0.0),
-        "mould_tc_upper_left_c": (draw(own, tc.noise_upper_k), tau_s),
-        "mould_tc_upper_right_c": (draw(own, tc.noise_upper_k), tau_s),
-        "mould_tc_lower_left_c": (draw(own, tc.noise_lower_k), tau_s),
-        "mould_tc_lower_right_c": (draw(own, tc.noise_lower_k), tau_s),
         "mould_friction_kn": (plant.friction_kn, tau_s),
         "oscillation_frequency_hz": (plant.frequency_hz, 0.0),
         "sec_cool_zone2_flow_l_min": (plant.zone_flow_share * sum(zones.zone2_l_min) / 2, 0.0),

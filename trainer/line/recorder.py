@@ -13,7 +13,7 @@ from models.recording import RecordedEvent, Recording
 from trainer.datasets.records import Event
 from trainer.line.config import LineConfig
 from trainer.line.schedule import Scheduled
-from trainer.line.simulator import RECORDING_DOMAIN, simulate_sequence
+from trainer.line.simulator import RECORDING_DOMAIN, SequencePlace, simulate_sequences
 
 RECORDING_SEED = 9_000_001
 RECORDING_S = 1200.0
@@ -21,11 +21,11 @@ RECORDING_EPOCH_MS = 1_767_225_600_000  # 2026-01-01 00:00 UTC
 
 SCRIPT: tuple[tuple[Scheduled, ...], ...] = (
     (Scheduled("sticker", 470, healed=False), Scheduled("film_fracture", 800), Scheduled("speed_step", 1050)),
-    (Scheduled("film_fracture", 260), Scheduled("speed_step", 640), Scheduled("film_fracture", 1060)),
+    (Scheduled("film_patch", 260), Scheduled("speed_step", 640), Scheduled("film_fracture", 1060)),
     (Scheduled("sticker", 210, healed=False), Scheduled("sticker", 930, healed=True)),
-    (Scheduled("film_fracture", 400), Scheduled("speed_step", 560)),
+    (Scheduled("film_fracture", 400), Scheduled("speed_step", 560), Scheduled("tc_fault", 860)),
     (Scheduled("speed_step", 240), Scheduled("sticker", 720, healed=False)),
-    (Scheduled("film_fracture", 150), Scheduled("speed_step", 880), Scheduled("film_fracture", 1000)),
+    (Scheduled("film_fracture", 150), Scheduled("sen_change", 620), Scheduled("level_glitch", 1000)),
     (Scheduled("sticker", 330, healed=True), Scheduled("film_fracture", 700), Scheduled("speed_step", 1000)),
     (Scheduled("speed_step", 140), Scheduled("sticker", 850, healed=False)),
     (Scheduled("speed_step", 310), Scheduled("sticker", 600, healed=True), Scheduled("film_fracture", 950)),
@@ -40,19 +40,15 @@ def record(config: LineConfig, seed: int = RECORDING_SEED) -> Recording:
         config: every figure of the line; its rates of events do not matter here.
         seed: the seed, told in the recording.
     """
-    config = config.model_copy(update={"epoch_ms": RECORDING_EPOCH_MS})
-    made = [
-        simulate_sequence(
-            config,
-            strand=strand,
-            index=0,
-            duration_s=RECORDING_S,
-            seed=seed,
-            schedule=schedule,
-            domain=RECORDING_DOMAIN,
-        )
-        for strand, schedule in enumerate(SCRIPT)
-    ]
+    config = config.model_copy(update={"epoch_ms": RECORDING_EPOCH_MS}).with_rates({"clogging_release": 0.0})
+    made = simulate_sequences(
+        config,
+        [SequencePlace(strand, 0) for strand in range(len(SCRIPT))],
+        duration_s=RECORDING_S,
+        seed=seed,
+        schedules=SCRIPT,
+        domain=RECORDING_DOMAIN,
+    )
     events = sorted((event for one in made for event in one.events), key=lambda event: event.onset_ms)
     return Recording(
         sensors=CASTING_SENSORS,

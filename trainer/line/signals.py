@@ -29,6 +29,10 @@ class Grid:
         """Number of internal steps, the lead included."""
         return len(self.time_s)
 
+    def index(self, time_s: float) -> int:
+        """The step at or before a time, kept within the axis."""
+        return min(max(int((time_s + self.lead_s) / self.step_s), 0), self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:

@@ -1,20 +1,15 @@
 """The simulated line against the facts of the domain, with the noise switched off where one effect is measured."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 import pytest
+from support.quiet_line import FLUXES, TCS, change, column, quiet, run
 
 from models.features import CASTING_SENSORS
 from trainer.line.config import LineConfig
+from trainer.line.friction import negative_strip_s
 from trainer.line.heat import water_delta_k
 from trainer.line.schedule import Scheduled
-from trainer.line.simulator import SimulatedSequence, simulate_sequence
-
-NAMES = [sensor.name for sensor in CASTING_SENSORS]
-TCS = [name for name in NAMES if "_tc_" in name]
-FLUXES = [name for name in NAMES if "heat_flux" in name]
+from trainer.line.simulator import simulate_sequence
 
 # Mean of normal operation, from the domain's table.
 NORMAL = {
@@ -65,33 +60,10 @@ NOISE = {
 }
 
 
-def quiet(**sections: dict[str, object]) -> LineConfig:
-    """A line without instrument noise and missing values, changed where a test says so."""
-    noise = dict.fromkeys(
-        ("level_mm", "speed_m_min", "tundish_temp_k", "tundish_weight_t", "stopper_pct", "argon_nl_min",
-         "back_pressure_kpa", "flux_mw_m2", "water_flow_l_min", "water_delta_k", "friction_kn", "frequency_hz",
-         "zone_flow_share", "surface_k", "missing_share"),
-        0.0,
-    )  # fmt: skip
-    still_tc = {"drift_k": 0.0, "noise_upper_k": (0.0, 0.0), "noise_lower_k": (0.0, 0.0)}
-    merged = {"instruments": noise, **sections}
-    merged["thermocouples"] = still_tc | sections.get("thermocouples", {})
-    return LineConfig.model_validate(merged)
-
-
-def run(
-    config: LineConfig, schedule: Sequence[Scheduled] = (), duration_s: float = 900, seed: int = 4
-) -> SimulatedSequence:
-    return simulate_sequence(config, strand=1, index=2, duration_s=duration_s, seed=seed, schedule=schedule)
-
-
-def column(made: SimulatedSequence, name: str) -> npt.NDArray[np.float64]:
-    return made.sequence.values[:, NAMES.index(name)].astype(np.float64)
-
-
-def change(config: LineConfig, event: Scheduled, name: str) -> npt.NDArray[np.float64]:
-    """What one event does to a sensor: everything else is drawn alike with and without it."""
-    return column(run(config, [event]), name) - column(run(config), name)
+def test_mould_runs_ahead_of_the_strand_for_0_144_s_in_a_stroke():
+    assert negative_strip_s(1.2, 2.5, 6.0) == pytest.approx(0.144, abs=0.0005)
+    assert negative_strip_s(1.2, 2.0, 6.0) > negative_strip_s(1.2, 2.5, 6.0)
+    assert negative_strip_s(3.0, 1.0, 4.0) == 0.0
 
 
 def test_water_warms_by_six_kelvin_at_the_reference_flux():
@@ -137,10 +109,10 @@ def test_rows_answer_a_sticker_one_after_the_other_at_its_own_speed():
 
 
 def test_rows_invert_in_a_sticker_and_never_in_a_film_fracture():
-    config = quiet(sticker={"one_column_share": 0.0, "amplitude_k": (45, 45), "beta": (0.6, 0.6)})
+    config = quiet(sticker={"one_column_share": 0.0, "beta": (0.6, 0.6)}, film_fracture={"amplitude_k": (45, 45)})
     sticker, fracture = (
-        [change(config, Scheduled(kind, 300), f"mould_tc_{row}_left_c") for row in ("upper", "lower")]
-        for kind in ("sticker", "film_fracture")
+        [change(config, event, f"mould_tc_{row}_left_c") for row in ("upper", "lower")]
+        for event in (Scheduled("sticker", 300, difficulty="summary"), Scheduled("film_fracture", 300))
     )
     assert np.max(sticker[1] - sticker[0]) > 20
     assert np.max(np.abs(fracture[1])) < 0.051
@@ -151,7 +123,7 @@ def test_rows_invert_in_a_sticker_and_never_in_a_film_fracture():
 def test_impact_is_when_the_tear_reaches_the_mould_exit():
     config = quiet(sticker={"speed_ratio": (0.6, 0.6), "fast_share": 0.0})
     made = run(config, [Scheduled("sticker", 300, healed=False)])
-    (event,) = made.events
+    event = next(event for event in made.events if event.type == "sticker")
     assert event.impact_ms is not None
     vertical_m_s = 0.6 * column(made, "casting_speed_m_min").mean() / 60
     whole_s = config.geometry.mould_exit_m / vertical_m_s

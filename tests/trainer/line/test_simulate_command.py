@@ -12,6 +12,7 @@ import pytest
 from models import recording as recordings
 from trainer import cli
 from trainer.datasets.dataset import Dataset
+from trainer.line.config import LineConfig
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
 
@@ -38,8 +39,8 @@ def test_a_dataset_is_simulated_and_told_as_json(tmp_path, capsys):
     assert told["fingerprint"] == dataset.info.fingerprint
     assert told["sequences"] == {"train": 1, "validation": 1, "test": 1}
     assert (told["rows"], told["strand_hours"], dataset.info.seed) == (3 * 720, 0.3, 4)
-    assert dataset.info.line == "line/v0"
-    assert dataset.info.configuration["sticker"]["amplitude_k"] == [15.0, 50.0]
+    assert dataset.info.line == "line/v1"
+    assert dataset.info.configuration["sticker"]["amplitude_k"]["order"] == [15.0, 24.0]
 
 
 def test_progress_is_plain_lines_off_a_terminal_and_the_result_a_sentence(tmp_path, capsys):
@@ -52,10 +53,22 @@ def test_progress_is_plain_lines_off_a_terminal_and_the_result_a_sentence(tmp_pa
 
 
 def test_rates_can_be_set_and_switched_off(tmp_path, capsys):
-    off = ["--rate", "film_fracture=0", "--rate", "speed_step=0"]
-    arguments = ["--hours", "1", "--strands", "1", "--out", str(tmp_path / "line"), "--json"]
-    assert run("simulate", *arguments, "--rate", "sticker=8", *off) == 0
-    assert set(json.loads(capsys.readouterr().out)["events"]) == {"sticker"}
+    off = [word for kind in LineConfig().happenings() for word in ("--rate", f"{kind}=0")]
+    arguments = ["--hours", "2", "--strands", "1", "--out", str(tmp_path / "line"), "--json"]
+    assert run("simulate", *arguments, *off, "--rate", "tc_fault=6") == 0
+    assert set(json.loads(capsys.readouterr().out)["events"]) - {"ladle_change", "false_record"} == {"tc_fault"}
+
+
+def test_a_natural_line_and_a_larger_array_are_told_in_the_dataset(tmp_path, capsys):
+    out = tmp_path / "line"
+    assert (
+        run("simulate", "--hours", "0.2", "--strands", "1", "--natural", "--thermocouples", "3x4", "--out", str(out))
+        == 0
+    )
+    dataset = Dataset.open(out)
+    assert dataset.info.configuration["sticker"]["per_hour"] == LineConfig().sticker.natural_per_hour
+    assert len(dataset.info.sensors) == 28
+    assert len(dataset.info.symmetries[0]) == 6
 
 
 def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
@@ -83,7 +96,10 @@ def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
         (["--out", "x", "--force"], "error: expected no --force beside --out"),
         (["--out", "x", "--rate", "sticker"], "error: expected TYPE=N"),
         (["--out", "x", "--rate", "earthquake=1"], "error: expected TYPE=N"),
-        (["--out", "x", "--rate", "sticker=99"], "error: expected 0.0 to 10.0 1/strand-hour, got 99.0 at per_hour"),
+        (["--out", "x", "--rate", "sticker=99"], "error: expected 0.0 to 20.0 1/strand-hour, got 99.0 at per_hour"),
+        (["--out", "x", "--thermocouples", "3"], "error: expected ROWSxCOLUMNS, got `3` at --thermocouples"),
+        (["--out", "x", "--thermocouples", "0x3"], "error: expected 1 to 20 1, got 0 at rows, of --thermocouples"),
+        (["--recording", "y.npz", "--natural"], "error: expected no --natural beside --recording"),
         (["--out", "."], "error: expected a new or empty folder, got a folder that is not empty at ."),
         (["--out", "x", "--hours", "-1"], "Invalid value for '--hours'"),
     ],
