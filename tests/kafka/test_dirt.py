@@ -1,8 +1,5 @@
 """`trainer stream --dirt` through real Kafka into a real worker: every record sent is accounted for."""
 
-import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 from support.kafka_broker import Topics
 from support.kafka_io import at_least, read_back
 from support.lines import by_strand, offline_predictions
+from support.trainers import trainer
 from support.workers import environment, running
 
 from models.errors import MessageError
@@ -21,19 +19,6 @@ from models.windows import WindowRules, plan_windows
 
 DENSE = ("all", "late=0.02", "duplicate=0.02", "rubbish=0.01", "gap=8", "backfill=8", "clock_skew=20", "drop_out=0.01",
          "quality=0.01", "missing_sensor=4", "stuck=4", "drift=4")  # fmt: skip
-
-
-def trainer(*arguments: str) -> dict[str, object]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "trainer", *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    result: dict[str, object] = json.loads(ended.stdout)
-    return result
 
 
 def sent_scans(values: list[bytes | None]) -> list[SensorScan]:
@@ -49,23 +34,25 @@ def sent_scans(values: list[bytes | None]) -> list[SensorScan]:
     return scans
 
 
-def due(scans: list[SensorScan], rules: WindowRules) -> Counter[tuple[str, int]]:
-    """How often a prediction is due at each (strand, event time): a window set back may pass a time again."""
+def due(scans: list[SensorScan], rules: WindowRules) -> tuple[Counter[tuple[str, int]], int]:
+    """How often a prediction is due at each (strand, event time), and how often a window was set back in time."""
     found: Counter[tuple[str, int]] = Counter()
+    set_back = 0
     for strand_id, group in by_strand(scans).items():
         times = np.array([scan.event_time_ms for scan in group], np.int64)
         plan = plan_windows(times, strand_id, rules)
         found.update((strand_id, time) for time in times[plan.accepted[plan.due]].tolist())
-    return found
+        set_back += np.count_nonzero(np.diff(times[plan.accepted]) < 0)
+    return found, set_back
 
 
 @pytest.mark.timeout(200)
 def test_every_record_of_a_dirty_line_is_accounted_for(kafka_bootstrap: str, topics: Topics, tmp_path: Path) -> None:
     line = str(tmp_path / "line")
-    trainer("simulate", "--hours", "0.35", "--strands", "3", "--seed", "5", "--out", line)
+    trainer("simulate", "--hours", "0.25", "--strands", "3", "--seed", "5", "--out", line)
     chosen = [argument for kind in DENSE for argument in ("--dirt", kind)]
     where = ("--bootstrap", kafka_bootstrap, "--topic", topics.sensors, "--speed", "0")
-    told = trainer("stream", line, *where, *chosen, "--dirt-seed", "11")
+    told = trainer("stream", line, *where, *chosen, "--dirt-seed", "7")
     count, dirt, samples = int(str(told["acknowledged"])), told["dirt"], told["samples"]
     assert isinstance(dirt, dict)
     assert isinstance(samples, dict)
@@ -77,7 +64,8 @@ def test_every_record_of_a_dirty_line_is_accounted_for(kafka_bootstrap: str, top
     scans = sent_scans([message.value() for message in sent])
     assert len(scans) == count - dirt["rubbish"]["scans"]
     predictor = Predictor.load("current", device="cpu")
-    expected = due(scans, predictor.manifest.window)
+    expected, set_back = due(scans, predictor.manifest.window)
+    assert set_back > 0
     with running(environment(kafka_bootstrap, topics, "current", model__device="cpu")) as worker:
         messages = read_back(kafka_bootstrap, topics.predictions, at_least(expected.total()))
         letters = read_back(kafka_bootstrap, topics.dead_letters, at_least(samples["invalid"]))

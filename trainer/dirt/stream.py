@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ class Arrival:
         at_ms: when it arrives, milliseconds on the line's true clock; a clean scan arrives at its event time.
         scan: what it tells.
         damage: what makes rubbish of it; None for a valid scan.
-        marks: its dirt; None on a clean line.
+        marks: its dirt; None where nothing touched it.
         of_line: how many scans of the clean line are done with it: itself unless a copy, and those lost before it.
     """
 
@@ -80,31 +80,40 @@ def _soiled(sequence: SequenceData, sensors: Sequence[str], how: Soil) -> Iterat
     seqs, positions = sequence.seq.tolist(), nullable(sequence.strand_position_m)
     at_ms, rows, times = records.at_ms.tolist(), records.row.tolist(), records.event_time_ms.tolist()
     damages, of_line = records.damage.tolist(), records.of_line.tolist()
+    has_absent, has_flag = _any(records.absent), _any(records.flags)
+    is_touched = _any(records.touched | records.begun)
     for index, values in enumerate(decimal_rows(records.values)):
         row = rows[index]
         scan = SensorScan(
             strand_id=sequence.strand_id,
             event_time_ms=times[index],
-            values=_named(sensors, values, records.absent[index]),
+            values=_named(sensors, values, records.absent[index] if has_absent[index] else None),
             seq=seqs[row],
             heat_id=sequence.heat_id[row],
             strand_position_m=positions[row],
-            quality=_flagged(sensors, records.flags[index]),
+            quality=_flagged(sensors, records.flags[index]) if has_flag[index] else {},
         )
+        piece = slice(index, index + 1)
         yield Arrival(
             at_ms[index],
             scan,
             damage=None if damages[index] == WHOLE else DAMAGES[damages[index]],
-            marks=Marks(records.touched[index : index + 1], records.begun[index : index + 1]),
+            marks=Marks(records.touched[piece], records.begun[piece]) if is_touched[index] else None,
             of_line=of_line[index],
         )
 
 
+def _any(columns: npt.NDArray[Any]) -> list[bool]:
+    """By row of [n, columns], whether any is not 0."""
+    found: list[bool] = np.asarray(columns.any(axis=1)).tolist()
+    return found
+
+
 def _named(
-    sensors: Sequence[str], values: list[float | None], absent: npt.NDArray[np.bool_]
+    sensors: Sequence[str], values: list[float | None], absent: npt.NDArray[np.bool_] | None
 ) -> dict[str, float | None]:
     named = dict(zip(sensors, values, strict=True))
-    for column in np.flatnonzero(absent).tolist():
+    for column in [] if absent is None else np.flatnonzero(absent).tolist():
         del named[sensors[column]]
     return named
 
