@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,7 +11,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from models.errors import StrandwatchError, UsageError
-from models.messages import SensorScan, encode
+from trainer.dirt.stream import Arrival
 
 IDLE_MS = 60_000
 """A pause of all strands longer than this is not waited for."""
@@ -115,15 +116,15 @@ class ScanPublisher:
     def __enter__(self) -> Self:
         return self
 
-    def publish(self, scan: SensorScan) -> None:
-        """Hand over one scan; waits while the queue is full.
+    def publish(self, arrival: Arrival) -> None:
+        """Hand over one record, keyed by its strand; waits while the queue is full.
 
         Raises:
             StreamError: a scan before this one was not acknowledged.
         """
         if self.failed:
             raise self.error()
-        value, key = encode(scan), scan.strand_id.encode()
+        value, key = arrival.encoded(), arrival.scan.strand_id.encode()
         while True:
             try:
                 self._producer.produce(self._topic, value=value, key=key, on_delivery=self._delivered)
@@ -171,53 +172,54 @@ class ScanPublisher:
 
 
 def paced(
-    scans: Iterable[SensorScan],
+    arrivals: Iterable[Arrival],
     *,
     speed: float,
     clock: Callable[[], float],
     wait: Callable[[float], None],
     stopped: Callable[[], bool],
-) -> Iterator[SensorScan]:
-    """Let scans through when their time has come on a clock that runs `speed` times as fast as the line.
+) -> Iterator[Arrival]:
+    """Let records through when they arrive, on a clock that runs `speed` times as fast as the line.
 
     Args:
-        scans: in the order of event time.
+        arrivals: in the order of arrival.
         speed: line seconds per second of the clock; 0 lets all through at once.
         clock: seconds, monotonic.
         wait: waits at most so many seconds; may return early.
-        stopped: asked before each scan and each wait; True ends the stream.
+        stopped: asked before each record and each wait; True ends the stream.
     """
     due, before_ms = clock(), None
-    for scan in scans:
+    for arrival in arrivals:
         if speed > 0 and before_ms is not None:
-            step_ms = scan.event_time_ms - before_ms
+            step_ms = arrival.at_ms - before_ms
             due = max(due, clock()) if step_ms > IDLE_MS else due + step_ms / 1000 / speed
-        before_ms = scan.event_time_ms
+        before_ms = arrival.at_ms
         while not stopped() and speed > 0 and (left := due - clock()) > 0:
             wait(left)
         if stopped():
             return
-        yield scan
+        yield arrival
 
 
-def shifted(scans: Iterable[SensorScan], begins_ms: int) -> Iterator[SensorScan]:
-    """The same scans with event times moved so that the first lies at `begins_ms`."""
+def shifted(arrivals: Iterable[Arrival], begins_ms: int) -> Iterator[Arrival]:
+    """The same records with all times moved so that the first arrives at `begins_ms`."""
     shift: int | None = None
-    for scan in scans:
+    for arrival in arrivals:
         if shift is None:
-            shift = begins_ms - scan.event_time_ms
-        yield msgspec.structs.replace(scan, event_time_ms=scan.event_time_ms + shift)
+            shift = begins_ms - arrival.at_ms
+        scan = msgspec.structs.replace(arrival.scan, event_time_ms=arrival.scan.event_time_ms + shift)
+        yield replace(arrival, at_ms=arrival.at_ms + shift, scan=scan)
 
 
-def looped(turn: Callable[[], Iterable[SensorScan]]) -> Iterator[SensorScan]:
+def looped(turn: Callable[[], Iterable[Arrival]]) -> Iterator[Arrival]:
     """One turn of a line after another without end, each moved to begin `LOOP_PAUSE_MS` after the one before."""
     begins_ms: int | None = None
     while True:
-        scans = turn()
+        arrivals = turn()
         newest = 0
-        for scan in scans if begins_ms is None else shifted(scans, begins_ms):
-            newest = max(newest, scan.event_time_ms)
-            yield scan
+        for arrival in arrivals if begins_ms is None else shifted(arrivals, begins_ms):
+            newest = max(newest, arrival.at_ms)
+            yield arrival
         begins_ms = newest + LOOP_PAUSE_MS
 
 

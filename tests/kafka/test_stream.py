@@ -1,31 +1,16 @@
 """`trainer stream` to real Kafka, and what the worker makes of it: everything sent is accounted for."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support.kafka_broker import Topics
 from support.kafka_io import at_least, read_back
 from support.lines import due_scans, offline_predictions
+from support.trainers import trainer
 from support.workers import environment, running
 
 from models.messages import decode_prediction, decode_scan
 from models.runtime import Predictor
-
-
-def trainer(*arguments: str) -> dict[str, object]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "trainer", *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    result: dict[str, object] = json.loads(ended.stdout)
-    return result
 
 
 @pytest.mark.timeout(200)

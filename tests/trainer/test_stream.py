@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,13 +15,15 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from models import recording as recordings
-from models.errors import UsageError
+from models.errors import MessageError, UsageError
 from models.features import CASTING_SENSORS
 from models.messages import SensorScan, decode_scan
 from trainer import cli
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.scans import open_scans
 from trainer.datasets.writer import DatasetWriter
+from trainer.dirt.figures import KINDS, choose_dirt
+from trainer.dirt.stream import Arrival, Soil
 from trainer.kafka import LOOP_PAUSE_MS, StreamError, looped, paced, parse_properties, shifted
 from trainer.line.config import LineConfig
 from trainer.line.simulator import simulate
@@ -64,13 +67,17 @@ class Reader:
 
     def read(self, count: int) -> list[tuple[int, bytes, SensorScan]]:
         """Partition, key and scan of the next `count` messages."""
+        return [(partition, key, decode_scan(value)) for partition, key, value in self.read_raw(count)]
+
+    def read_raw(self, count: int) -> list[tuple[int, bytes, bytes | None]]:
+        """Partition, key and value of the next `count` messages."""
         found = []
         while len(found) < count:
             messages = self._consumer.consume(count - len(found), timeout=10)
             assert messages, f"only {len(found)} of {count} messages came"
             for message in messages:
                 assert message.error() is None
-                found.append((message.partition(), message.key(), decode_scan(message.value())))
+                found.append((message.partition(), message.key(), message.value()))
         assert not self._consumer.consume(1, timeout=0.2)
         self._consumer.close()
         return found
@@ -144,8 +151,49 @@ def test_the_recording_can_be_published(broker, tmp_path, capsys):
     assert [scan.event_time_ms for _, _, scan in found] == shipped.event_time_ms.tolist()
 
 
+DIRT = ("late=0.05", "duplicate=0.05", "rubbish=0.05", "gap=60", "backfill=60")
+
+
+def test_dirt_goes_out_in_the_order_of_arrival_and_is_told(broker, dataset, capsys):
+    reader = Reader(broker)
+    chosen = [argument for kind in DIRT for argument in ("--dirt", kind)]
+    arguments = ("stream", str(dataset), "--bootstrap", broker, "--speed", "0", *chosen, "--dirt-seed", "4", "--json")
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0
+    told = json.loads(out)
+    assert told["sent"] == told["acknowledged"] == sum(told["samples"].values())
+    assert told["dirt"].keys() == {kind.partition("=")[0] for kind in DIRT}
+    assert told["total"] - told["dirt"]["gap"]["scans_lost"] + told["dirt"]["duplicate"]["scans"] == told["sent"]
+    found = reader.read_raw(told["sent"])
+    expected = list(open_scans(dataset, soil=Soil(choose_dirt(DIRT), 4)))
+    assert [one.at_ms for one in expected] == sorted(one.at_ms for one in expected)
+    for strand in {one.scan.strand_id for one in expected}:
+        mine = [value for _, key, value in found if key == strand.encode()]
+        assert mine == [one.encoded() for one in expected if one.scan.strand_id == strand]
+    invalid = 0
+    for _, _, value in found:
+        try:
+            decode_scan(value)
+        except MessageError:
+            invalid += 1
+    assert invalid == told["samples"]["invalid"] == told["dirt"]["rubbish"]["scans"] > 0
+
+
+def test_the_recording_can_be_soiled_and_the_sum_is_told(broker, capsys):
+    strand = recordings.read(recordings.default_path()).strands[0]
+    arguments = ("--bootstrap", broker, "--speed", "0", "--strand", strand, "--dirt", "all", "--dirt", "duplicate=0")
+    code, out, _ = run(capsys, "stream", str(recordings.default_path()), *arguments)
+    assert code == 0
+    first, second, *kinds, books, worker = out.splitlines()
+    assert re.fullmatch(r"casting.sensors: [\d,]+ records acknowledged in [\d.]+ s", first)
+    assert second == "dirt of seed 1:"
+    assert [line.split()[0] for line in kinds] == [kind for kind in KINDS if kind != "duplicate"]
+    assert re.fullmatch(r"2,400 scans of the line - [\d,]+ lost \+ 0 duplicates = [\d,]+ records sent", books)
+    assert re.fullmatch(r"a worker that reads all of them counts .+ used, .+ duplicate, .+ late, .+ invalid", worker)
+
+
 def test_scans_of_all_strands_come_in_the_order_of_event_time(dataset):
-    times = [(scan.event_time_ms, scan.strand_id) for scan in open_scans(dataset)]
+    times = [(arrival.at_ms, arrival.scan.strand_id) for arrival in open_scans(dataset)]
     assert times == sorted(times)
     assert len({strand for _, strand in times}) == 2
 
@@ -163,6 +211,9 @@ def test_scans_of_all_strands_come_in_the_order_of_event_time(dataset):
         (["--property", "partitioner=random"], 2, "is set by the command itself"),
         (["--property", "acks"], 2, "expected key=value, got `acks`"),
         (["--property", "ssl.key.password=@/no/such/file"], 2, "expected a text file"),
+        (["--dirt", "lat"], 2, "error: expected all, KIND or KIND=RATE with a KIND of drift, stuck, missing_sensor"),
+        (["--dirt", "late=2"], 2, "expected a rate of 0 to 0.5 of the scans, got `late=2` at --dirt"),
+        (["--dirt-seed", "3"], 2, "expected --dirt beside --dirt-seed, got none"),
     ],
 )
 def test_a_mistake_is_one_clear_line(broker, dataset, capsys, arguments, code, message):
@@ -227,11 +278,17 @@ class Clock:
         self.now += min(seconds, 0.1)
 
 
-def scans(*seconds: float) -> list[SensorScan]:
-    return [SensorScan(strand_id="p1.c1.s1", event_time_ms=round(s * 1000), values={}) for s in seconds]
+def scans(*seconds: float, event_s: float | None = None) -> list[Arrival]:
+    """Records that arrive at these seconds; all scanned then, or at one time."""
+    return [
+        Arrival(
+            round(s * 1000), SensorScan(strand_id="p1.c1.s1", event_time_ms=round((event_s or s) * 1000), values={})
+        )
+        for s in seconds
+    ]
 
 
-def arrivals(line: list[SensorScan], speed: float, stop_at: float = 1e9) -> list[float]:
+def arrivals(line: list[Arrival], speed: float, stop_at: float = 1e9) -> list[float]:
     clock = Clock()
     stream = paced(line, speed=speed, clock=clock, wait=clock.wait, stopped=lambda: clock.now >= stop_at)
     return [round(clock.now - 100, 6) for _ in stream]
@@ -240,6 +297,10 @@ def arrivals(line: list[SensorScan], speed: float, stop_at: float = 1e9) -> list
 def test_scans_wait_for_their_time_on_a_faster_clock():
     assert arrivals(scans(10, 10, 20, 30), speed=20) == [0, 0, 0.5, 1.0]
     assert arrivals(scans(10, 20, 30), speed=0) == [0, 0, 0]
+
+
+def test_the_pace_is_that_of_arrival():
+    assert arrivals(scans(10, 20, 30, event_s=5), speed=10) == [0, 1, 2]
 
 
 def test_a_long_pause_of_the_line_is_not_waited_for():
@@ -251,12 +312,14 @@ def test_stopping_ends_the_stream_while_it_waits():
 
 
 def test_shifting_moves_the_beginning_and_keeps_the_distances():
-    assert [scan.event_time_ms for scan in shifted(scans(5, 6, 8), 1_000_000)] == [1_000_000, 1_001_000, 1_003_000]
+    assert [one.at_ms for one in shifted(scans(5, 6, 8), 1_000_000)] == [1_000_000, 1_001_000, 1_003_000]
+    late = [one.scan.event_time_ms for one in shifted(scans(5, 6, 8, event_s=4), 1_000_000)]
+    assert late == [999_000, 999_000, 999_000]
 
 
 def test_a_looped_line_begins_again_after_a_standstill():
-    turns = looped(lambda: [SensorScan(strand_id="p.c.s", event_time_ms=time, values={}) for time in (1000, 1500)])
-    times = [scan.event_time_ms for scan in itertools.islice(turns, 6)]
+    turns = looped(lambda: scans(1, 1.5))
+    times = [one.scan.event_time_ms for one in itertools.islice(turns, 6)]
     second = 1500 + LOOP_PAUSE_MS
     assert times == [1000, 1500, second, second + 500, second + 500 + LOOP_PAUSE_MS, second + 1000 + LOOP_PAUSE_MS]
 

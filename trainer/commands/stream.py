@@ -3,15 +3,20 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainer.commands.console import progress, tell
+from trainer.commands.console import Advance, progress, tell
+
+if TYPE_CHECKING:
+    from trainer.commands.dirt import Books
+    from trainer.dirt.stream import Arrival
+    from trainer.kafka import ScanPublisher
 
 
 def command(
@@ -37,26 +42,40 @@ def command(
         list[str] | None,
         typer.Option("--property", metavar="KEY=VALUE", help="A librdkafka property; a secret as KEY=@FILE."),
     ] = None,
+    dirt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND[=RATE]", help="Soil the line: all, or a kind above; may be repeated."),
+    ] = None,
+    dirt_seed: Annotated[int | None, typer.Option(min=0, help="Seed of the dirt; 1 if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Publish a simulated or recorded line to Kafka, keyed by strand.
 
-    Scans go out in the order of event time. Ctrl-C stops, waits for what
-    was sent, and says how many scans that was.
+    Scans go out in the order of event time, with --dirt in that of arrival.
+    Ctrl-C stops, waits for what was sent, and says how many scans that was.
 
-    Example:
+    Kinds of dirt and what RATE is of each (left out: as in a plant; 0: off):
+      per strand-hour  drift stuck missing_sensor gap clock_skew backfill
+      share of values  drop_out quality
+      share of scans   late duplicate rubbish
+
+    Examples:
       trainer stream data/line --bootstrap 127.0.0.1:9092 --speed 20 --now
+      trainer stream data/line --bootstrap 127.0.0.1:9092 --dirt all
     """
+    from trainer.commands.dirt import Books
     from trainer.datasets.scans import ScanSource, open_scans
-    from trainer.kafka import ScanPublisher, looped, paced, parse_properties, shifted
+    from trainer.kafka import ScanPublisher, looped, parse_properties, shifted
+
+    books = Books(dirt, dirt_seed)
 
     def turn() -> ScanSource:
-        return open_scans(dataset, split=split, strands=strand or (), sequences=sequence or ())
+        return open_scans(dataset, split=split, strands=strand or (), sequences=sequence or (), soil=books.soil)
 
     scans = turn()
     total = None if loop else scans.total
     given = parse_properties(properties or [])
-    began_s, sent = time.perf_counter(), 0
+    began_s = time.perf_counter()
     with (
         _stop_on_signals() as stopped,
         ScanPublisher(bootstrap, topic, properties=given, timeout_s=timeout) as publisher,
@@ -64,25 +83,41 @@ def command(
     ):
         line = looped(turn) if loop else scans
         line = shifted(line, time.time_ns() // 1_000_000) if now else line
-        for scan in paced(line, speed=speed, clock=time.monotonic, wait=publisher.wait, stopped=stopped):
-            publisher.publish(scan)
-            sent += 1
-            advance(1)
-        publisher.flush()
+        _publish(line, publisher, books, speed=speed, stopped=stopped, advance=advance)
         interrupted = stopped()
     seconds = time.perf_counter() - began_s
     result = {
         "topic": topic,
-        "sent": sent,
+        "sent": books.sent,
         "acknowledged": publisher.acknowledged,
         "total": total,
         "interrupted": interrupted,
         "seconds": round(seconds, 3),
+        **books.result(),
     }
-    ending = f", stopped before {total - sent:,} more" if total is not None and sent < total else ""
-    tell(
-        result, [f"{topic}: {publisher.acknowledged:,} scans acknowledged in {seconds:.1f} s{ending}"], as_json=as_json
-    )
+    ending = f", stopped before {total - books.of_line:,} more" if total is not None and books.of_line < total else ""
+    what = "scans" if books.soil is None else "records"
+    sentence = f"{topic}: {publisher.acknowledged:,} {what} acknowledged in {seconds:.1f} s{ending}"
+    tell(result, [sentence, *books.sentences()], as_json=as_json)
+
+
+def _publish(
+    line: "Iterable[Arrival]",
+    publisher: "ScanPublisher",
+    books: "Books",
+    *,
+    speed: float,
+    stopped: Callable[[], bool],
+    advance: Advance,
+) -> None:
+    """Publish until the line ends or is stopped, and wait until everything sent is acknowledged."""
+    from trainer.kafka import paced
+
+    for arrival in paced(line, speed=speed, clock=time.monotonic, wait=publisher.wait, stopped=stopped):
+        publisher.publish(arrival)
+        books.note(arrival)
+        advance(arrival.of_line)
+    publisher.flush()
 
 
 @contextmanager

@@ -1,40 +1,50 @@
-"""A dataset or a recording as the scans a plant would publish: in the order of event time, all strands mixed."""
+"""A dataset or a recording as the records a plant would publish, all strands mixed, in the order of arrival.
+
+A clean line's scans arrive in the order of event time.
+"""
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from models import recording as recordings
 from models.errors import UsageError
-from models.messages import SensorScan
 from models.recording import Recording
 from trainer.datasets.records import SPLITS, SequenceData, SequenceInfo
+from trainer.dirt.stream import Arrival, Soil, arrivals
 
 if TYPE_CHECKING:
     from trainer.datasets.dataset import Dataset
 
 
+Opener = Callable[[], Iterator[Arrival]]
+
+
 class ScanSource:
-    """Scans of chosen sequences, and how many there are.
+    """Scans of chosen sequences on their way to Kafka, and how many there are.
 
     Attributes:
-        total: number of scans.
+        total: number of scans of the line, before any dirt.
     """
 
-    def __init__(self, total: int, scans: Iterator[SensorScan]) -> None:
+    def __init__(self, total: int, arrivals: Iterator[Arrival]) -> None:
         self.total = total
-        self._scans = scans
+        self._arrivals = arrivals
 
-    def __iter__(self) -> Iterator[SensorScan]:
-        return self._scans
+    def __iter__(self) -> Iterator[Arrival]:
+        return self._arrivals
 
 
 def open_scans(
-    path: Path, *, split: str | None = None, strands: Sequence[str] = (), sequences: Sequence[str] = ()
+    path: Path,
+    *,
+    split: str | None = None,
+    strands: Sequence[str] = (),
+    sequences: Sequence[str] = (),
+    soil: Soil | None = None,
 ) -> ScanSource:
     """Scans of a dataset's folder or of a recording (`.npz`).
 
@@ -43,6 +53,7 @@ def open_scans(
         split: only the sequences of this split; a recording has none.
         strands: only these strands; empty takes all.
         sequences: only these casting sequences; empty takes all. A recording has none.
+        soil: dirt for each sequence; None leaves the line clean.
 
     Raises:
         UsageError: nothing is left by the choice, or it names what is not there.
@@ -53,7 +64,7 @@ def open_scans(
     if path.suffix == ".npz":
         if split is not None or sequences:
             raise UsageError(f"a recording has neither splits nor sequences, at {path}: choose by --strand")
-        return _recorded(recordings.read(path), path, strands)
+        return _recorded(recordings.read(path), path, strands, soil)
     from trainer.datasets.dataset import Dataset
 
     dataset = Dataset.open(path)
@@ -69,7 +80,7 @@ def open_scans(
     ]
     if not chosen:
         raise UsageError(f"no sequence is left by --split, --strand and --sequence, at {path}: widen the choice")
-    return ScanSource(sum(info.rows for info in chosen), _merged(dataset, chosen))
+    return ScanSource(sum(info.rows for info in chosen), _of_dataset(dataset, chosen, soil))
 
 
 def _refuse_unknown(asked: Iterable[str], known: set[str], place: str) -> None:
@@ -79,78 +90,53 @@ def _refuse_unknown(asked: Iterable[str], known: set[str], place: str) -> None:
             raise UsageError(f"expected one of {len(known)} ({few}, ...), got {name} at {place}")
 
 
-def _merged(dataset: "Dataset", chosen: Sequence[SequenceInfo]) -> Iterator[SensorScan]:
-    """Scans in the order of (time, strand); a sequence is in memory only while its time has come."""
-    sensors = [sensor.name for sensor in dataset.info.sensors]
-    heap: list[tuple[int, str, int, Iterator[SensorScan] | None, SensorScan | None]] = [
-        (info.start_ms, info.strand_id, number, None, None) for number, info in enumerate(chosen)
+def merge(sources: Iterable[tuple[int, str, Opener]]) -> Iterator[Arrival]:
+    """Arrivals of several sources in the order of (arrival, strand).
+
+    Args:
+        sources: of each, a time before which nothing arrives, its strand, and what opens it; it is opened, and in
+            memory, only while its time has come. Its arrivals never go back in time.
+    """
+    heap: list[tuple[int, str, int, Opener | None, Iterator[Arrival], Arrival | None]] = [
+        (start_ms, strand_id, number, opener, iter(()), None)
+        for number, (start_ms, strand_id, opener) in enumerate(sources)
     ]
     heapq.heapify(heap)
     while heap:
-        _, strand_id, number, scans, scan = heapq.heappop(heap)
-        if scan is not None:
-            yield scan
-        elif scans is None:
-            scans = sequence_scans(dataset.load(chosen[number].sequence_id), sensors)
-        if scans is not None and (following := next(scans, None)) is not None:
-            heapq.heappush(heap, (following.event_time_ms, strand_id, number, scans, following))
+        _, strand_id, number, opener, arrivals, arrival = heapq.heappop(heap)
+        if arrival is not None:
+            yield arrival
+        if opener is not None:
+            arrivals = opener()
+        if (following := next(arrivals, None)) is not None:
+            heapq.heappush(heap, (following.at_ms, strand_id, number, None, arrivals, following))
 
 
-def sequence_scans(sequence: SequenceData, sensors: Sequence[str]) -> Iterator[SensorScan]:
-    """Scans of one sequence; NaN becomes null, and a value the shortest decimal of its float32."""
-    times, seqs = sequence.event_time_ms.tolist(), sequence.seq.tolist()
-    positions, rows = _nullable(sequence.strand_position_m), _decimal_rows(sequence.values)
-    for time, seq, heat, position, row in zip(times, seqs, sequence.heat_id, positions, rows, strict=True):
-        yield SensorScan(
-            strand_id=sequence.strand_id,
-            event_time_ms=time,
-            values=dict(zip(sensors, row, strict=True)),
-            seq=seq,
-            heat_id=heat,
-            strand_position_m=position,
-        )
+def _of_dataset(dataset: "Dataset", chosen: Sequence[SequenceInfo], soil: Soil | None) -> Iterator[Arrival]:
+    sensors = [sensor.name for sensor in dataset.info.sensors]
+
+    def opener(sequence_id: str) -> Opener:
+        return lambda: arrivals(dataset.load(sequence_id), sensors, soil)
+
+    return merge((info.start_ms, info.strand_id, opener(info.sequence_id)) for info in chosen)
 
 
-def _recorded(recording: Recording, path: Path, strands: Sequence[str]) -> ScanSource:
+def _recorded(recording: Recording, path: Path, strands: Sequence[str], soil: Soil | None) -> ScanSource:
     _refuse_unknown(strands, set(recording.strands), f"--strand, strands of {path}")
     chosen = [index for index, strand in enumerate(recording.strands) if not strands or strand in strands]
-    return ScanSource(len(chosen) * len(recording.event_time_ms), recording_scans(recording, chosen))
+    times, sensors = recording.event_time_ms, [sensor.name for sensor in recording.sensors]
 
-
-def recording_scans(recording: Recording, chosen: Sequence[int]) -> Iterator[SensorScan]:
-    """Scans of some strands of a recording, instant by instant; `chosen` are indices of its strands."""
-    sensors = [sensor.name for sensor in recording.sensors]
-    count = len(recording.event_time_ms)
-    each = [
-        sequence_scans(
-            SequenceData(
-                sequence_id=recording.strands[index],
-                strand_id=recording.strands[index],
-                event_time_ms=recording.event_time_ms,
-                values=recording.values[index],
-                seq=np.arange(count, dtype=np.int64),
-                heat_id=recording.heat_ids[index],
-                strand_position_m=recording.strand_position_m[index],
-            ),
-            sensors,
+    def opener(index: int) -> Opener:
+        sequence = SequenceData(
+            sequence_id=recording.strands[index],
+            strand_id=recording.strands[index],
+            event_time_ms=times,
+            values=recording.values[index],
+            seq=np.arange(len(times), dtype=np.int64),
+            heat_id=recording.heat_ids[index],
+            strand_position_m=recording.strand_position_m[index],
         )
-        for index in chosen
-    ]
-    for instant in zip(*each, strict=True):
-        yield from instant
+        return lambda: arrivals(sequence, sensors, soil)
 
-
-def _decimal_rows(values: npt.NDArray[np.float32]) -> Iterator[list[float | None]]:
-    # By way of text, which numpy makes the shortest that reads back as the same float32: 150.1, not
-    # 150.10000610351562, at half the bytes of a message.
-    step = 1024
-    for first in range(0, len(values), step):
-        block = values[first : first + step]
-        missing = np.isnan(block)
-        plain = np.where(missing, np.float32(0), block).astype("U32").astype(np.float64).astype(object)
-        plain[missing] = None
-        yield from plain.tolist()
-
-
-def _nullable(column: npt.NDArray[np.float64]) -> list[float | None]:
-    return [None if np.isnan(value) else value for value in column.tolist()]
+    merged = merge((int(times[0]), recording.strands[index], opener(index)) for index in chosen)
+    return ScanSource(len(chosen) * len(times), merged)
