@@ -10,6 +10,7 @@ from models.errors import UsageError
 from trainer.commands.console import progress, tell
 
 if TYPE_CHECKING:
+    from trainer.datasets.writer import DatasetWriter
     from trainer.line.config import LineConfig
 
 
@@ -29,6 +30,10 @@ def command(
     thermocouples: Annotated[
         str, typer.Option(metavar="ROWSxCOLUMNS", help="The array of the mould's broad face.")
     ] = "2x2",
+    dirt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="all|KIND[=RATE]", help="Soil it as a plant would; kinds as in `trainer stream --dirt`."),
+    ] = None,
     recording: Annotated[
         Path | None, typer.Option(help="Write the demo's twenty minutes to this .npz instead of a dataset.")
     ] = None,
@@ -50,7 +55,7 @@ def command(
     """
     if (out is None) == (recording is None):
         raise UsageError("expected one of --out and --recording, got both or none: say where to write")
-    refused = ("force",) if recording is None else ("hours", "strands", "rate", "natural", "thermocouples")
+    refused = ("force",) if recording is None else ("hours", "strands", "rate", "natural", "thermocouples", "dirt")
     for option in refused:
         source = context.get_parameter_source(option)
         if source is not None and source.name != "DEFAULT":
@@ -60,7 +65,7 @@ def command(
     if recording is not None:
         _record(config, seed, recording, force=force, as_json=as_json)
     elif out is not None:
-        _simulate(config, hours, strands, 1 if seed is None else seed, out, as_json=as_json)
+        _simulate(config, hours, strands, 1 if seed is None else seed, out, dirt=dirt or [], as_json=as_json)
 
 
 def _config(rates: list[str], thermocouples: str, *, natural: bool) -> "LineConfig":
@@ -93,13 +98,19 @@ def _rate(pair: str, config: "LineConfig") -> tuple[str, float]:
     raise UsageError(f"expected TYPE=N with a type of {', '.join(known)}, got `{pair}` at --rate")
 
 
-def _simulate(config: "LineConfig", hours: float, strands: int, seed: int, out: Path, *, as_json: bool) -> None:
+def _simulate(
+    config: "LineConfig", hours: float, strands: int, seed: int, out: Path, *, dirt: list[str], as_json: bool
+) -> None:
     from trainer.datasets.writer import DatasetWriter
+    from trainer.dirt.counts import DirtCounts
+    from trainer.dirt.dataset import soiled
+    from trainer.dirt.figures import choose_dirt
     from trainer.line.mould_array import MouldArray
     from trainer.line.simulator import TARGETS, simulate
 
     began_s, cpu_s = time.perf_counter(), time.process_time()
-    array = MouldArray.of(config)
+    array, soil, dirt_counts = MouldArray.of(config), choose_dirt(dirt) if dirt else None, DirtCounts()
+    configuration = config.model_dump(mode="json")
     writer = DatasetWriter(
         out,
         line=config.version,
@@ -107,36 +118,44 @@ def _simulate(config: "LineConfig", hours: float, strands: int, seed: int, out: 
         period_ms=config.period_ms,
         sensors=array.sensors,
         targets=TARGETS,
-        configuration=config.model_dump(mode="json"),
+        configuration=configuration | ({"dirt": soil.model_dump(mode="json")} if soil else {}),
         symmetries=array.symmetries,
     )
-    counts: dict[str, int] = {}
+    events: dict[str, int] = {}
+    cast_s = 0.0
     with progress("simulating", hours * strands, "strand-hours") as advance, writer:
         for made in simulate(config, strands=strands, hours=hours, seed=seed):
-            writer.add(made.sequence, made.events)
+            # A dataset holds what a worker's windows would have taken in of a dirty line; its truth stays the truth.
+            writer.add(soiled(made.sequence, soil, seed, dirt_counts) if soil else made.sequence, made.events)
             for event in made.events:
-                counts[event.type] = counts.get(event.type, 0) + 1
+                events[event.type] = events.get(event.type, 0) + 1
+            cast_s += made.sequence.rows * config.period_ms / 1000
             advance(made.sequence.rows * config.period_ms / 3_600_000)
-    cpu_s = time.process_time() - cpu_s
-    splits = {split: sum(info.split == split for info in writer.sequences) for split in ("train", "validation", "test")}
-    rows = sum(info.rows for info in writer.sequences)
-    result = {
-        "path": str(out),
-        "line": config.version,
-        "seed": seed,
-        "strand_hours": rows * config.period_ms / 3_600_000,
-        "rows": rows,
-        "sequences": splits,
-        "events": counts,
-        "fingerprint": writer.info.fingerprint,
+    cpu_s = max(time.process_time() - cpu_s, 1e-3)
+    speed = {
+        "strand_hours": cast_s / 3600,
         "wall_s": round(time.perf_counter() - began_s, 3),
-        "strand_seconds_per_cpu_second": round(rows * config.period_ms / 1000 / max(cpu_s, 1e-3)),
+        "strand_seconds_per_cpu_second": round(cast_s / cpu_s),
     }
-    told = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items())) or "no events"
+    _tell(out, writer, events, speed, {"dirt": dirt_counts.as_dict()} if soil else {}, as_json=as_json)
+
+
+def _tell(
+    out: Path, writer: "DatasetWriter", events: dict[str, int], speed: dict[str, float],
+    dirt: dict[str, object], *, as_json: bool,
+) -> None:  # fmt: skip
+    info = writer.info
+    splits = {split: sum(one.split == split for one in writer.sequences) for split in ("train", "validation", "test")}
+    rows = sum(one.rows for one in writer.sequences)
+    result = {"path": str(out), "line": info.line, "seed": info.seed, "rows": rows, "sequences": splits,
+              "events": events, "fingerprint": info.fingerprint, **speed, **dirt}  # fmt: skip
+    told = ", ".join(f"{number:,} {kind}" for kind, number in sorted(events.items())) or "no events"
     dealt = ", ".join(f"{number} {split}" for split, number in splits.items())
     sentences = [
-        f"{out}: {result['strand_hours']:g} strand-hours of {config.version}, {told}",
-        f"sequences: {dealt}; fingerprint {writer.info.fingerprint[:12]}",
+        f"{out}: {speed['strand_hours']:g} strand-hours of {info.line}, {rows:,} scans{', soiled' if dirt else ''}",
+        f"events: {told}",
+        f"sequences: {dealt}; fingerprint {info.fingerprint[:12]}",
+        f"{speed['wall_s']:.1f} s, {speed['strand_seconds_per_cpu_second']:,} strand-seconds a processor second",
     ]
     if not all(splits.values()):
         sentences.append("note: fewer than three sequences leave a split empty: more --hours or --strands fill it")

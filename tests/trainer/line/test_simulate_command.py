@@ -71,6 +71,22 @@ def test_a_natural_line_and_a_larger_array_are_told_in_the_dataset(tmp_path, cap
     assert len(dataset.info.symmetries[0]) == 6
 
 
+def test_a_soiled_line_has_the_same_truth_and_fewer_scans(tmp_path, capsys):
+    told = []
+    for name, dirt in (("clean", []), ("dirty", ["--dirt", "all", "--dirt", "gap=2"])):
+        arguments = ["--hours", "0.7", "--strands", "1", "--seed", "3", "--out", str(tmp_path / name), "--json"]
+        assert run("simulate", *arguments, *dirt) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[1]["rows"] < told[0]["rows"]
+    assert told[1]["strand_hours"] == told[0]["strand_hours"] == 0.7
+    assert told[1]["dirt"]["gap"]["scans_lost"] > 0
+    clean, dirty = (Dataset.open(tmp_path / name) for name in ("clean", "dirty"))
+    assert list(map(repr, clean.events())) == list(map(repr, dirty.events()))  # NaN equals nothing
+    assert dirty.info.configuration["dirt"]["gap"]
+    assert run("simulate", "--out", str(tmp_path / "x"), "--dirt", "mud") == 2
+    assert "got `mud` at --dirt" in capsys.readouterr().err
+
+
 def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
     path = tmp_path / "line.npz"
     assert run("simulate", "--recording", str(path), "--json") == 0
@@ -162,7 +178,7 @@ def test_help_teaches_with_an_example_within_80_columns(command, monkeypatch, ca
     assert run(*command, "--help") == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    example = next(index for index, line in enumerate(lines) if line.strip() == "Example:")
+    example = next(index for index, line in enumerate(lines) if line.strip() in {"Example:", "Examples:"})
     assert lines[example + 1].strip().startswith("trainer ")
 
 
