@@ -1,20 +1,31 @@
-"""`trainer import`: public data as datasets, read from a path the user gives."""
+"""`trainer import`: what others recorded as datasets, read from a path the user gives."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainer.commands.console import tell
+from trainer.commands.console import progress, require_writable, tell
+
+if TYPE_CHECKING:
+    from trainer.datasets.importers.recorded import ImportReport
 
 app = typer.Typer(no_args_is_help=True)
+
+_SHOWN_REPAIRS = 10
+
+Out = Annotated[Path, typer.Option(help="Folder of the dataset: new, or empty.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
 
 @app.callback()
 def _import() -> None:
-    """Import public data as a dataset.
+    """Import what others recorded as a dataset.
 
-    Nothing is fetched: each importer reads a folder you have.
+    Nothing is fetched: each importer reads what you have. What belongs
+    together (a file, a block, a group) is in one split. A broken file ends
+    the import; rows out of time order are dropped and counted.
 
     Example:
       trainer import skab ~/SKAB/data --out data/skab
@@ -24,26 +35,43 @@ def _import() -> None:
 @app.command("skab")
 def skab(
     source: Annotated[Path, typer.Argument(help="The benchmark's data folder: valve1, valve2, other, anomaly-free.")],
-    out: Annotated[Path, typer.Option(help="Folder of the dataset: new, or empty.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the splits by file.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    out: Out,
+    seed: Seed = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Import SKAB: 34 labelled runs of a water-circulation testbed, target `defect`.
 
-    A broken file ends the import; rows out of time order are dropped and counted.
+    Each file is one sequence, in one split.
 
     Example:
       trainer import skab ~/SKAB/data --out data/skab
     """
     from trainer.datasets.importers.skab import import_skab
 
-    report = import_skab(source, out, seed=seed)
+    require_writable(out)
+    with progress("importing", 100, "%") as advance:
+        report = import_skab(source, out, seed=seed, advance=advance)
+    counts = report.counts
+    sentence = (
+        f"labelled: {counts['labelled_runs']} runs, {counts['labelled_rows']:,} rows, "
+        f"{counts['anomalous_share']:.1%} anomalous"
+    )
+    _tell(report, out, [sentence], as_json=as_json)
+
+
+def _tell(report: "ImportReport", out: Path, about: list[str], *, as_json: bool) -> None:
     splits = ", ".join(f"{number} {split}" for split, number in report.splits.items())
+    events = ", ".join(f"{number:,} {target}" for target, number in report.events.items())
+    hidden = len(report.repairs) - _SHOWN_REPAIRS
     sentences = [
-        f"{out}: {report.runs} runs, {report.rows:,} rows; sequences: {splits}",
-        f"labelled: {report.labelled_runs} runs, {report.labelled_rows:,} rows, {report.anomalous_share:.1%} anomalous",
-        f"missing values: {report.missing_values}; repairs: {len(report.repairs)}",
-        *(f"  {repair}" for repair in report.repairs),
+        f"{out}: {report.sequences:,} sequences, {report.rows:,} rows; {splits}",
+        *about,
+        f"events: {events}",
+        f"missing values: {report.missing_values:,}; repairs: {len(report.repairs)}",
+        *(f"  {repair}" for repair in report.repairs[:_SHOWN_REPAIRS]),
+        *([f"  and {hidden} more: --json lists all"] if hidden > 0 else []),
         f"fingerprint {report.fingerprint[:12]}",
     ]
+    if not all(report.splits.values()):
+        sentences.append("note: a split is empty; with fewer than three groups the dealing cannot fill all")
     tell({"path": str(out), **report.to_json()}, sentences, as_json=as_json)
