@@ -59,6 +59,35 @@ def skab(
     _tell(report, out, [sentence], as_json=as_json)
 
 
+@app.command("hydraulic")
+def hydraulic(
+    source: Annotated[Path, typer.Argument(help="The folder with TS1.txt and the other channels, and profile.txt.")],
+    out: Out,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Import the UCI hydraulic data: targets `valve` and `accumulator`.
+
+    Reads the channels of 1 Hz: 2,205 cycles of 60 s. Cycles of one
+    condition are a block: one sequence, in one split. A cycle is one
+    window with window_length=60 and stride=60.
+
+    Example:
+      trainer import hydraulic ~/hydraulic --out data/hydraulic
+    """
+    from trainer.datasets.importers.hydraulic import import_hydraulic
+
+    require_writable(out)
+    with progress("importing", 100, "%") as advance:
+        report = import_hydraulic(source, out, seed=seed, advance=advance)
+    counts = report.counts
+    sentence = (
+        f"{counts['cycles']:,} cycles in {counts['blocks']} blocks; positive: {counts['valve_cycles']:,} of the valve, "
+        f"{counts['accumulator_cycles']:,} of the accumulator"
+    )
+    _tell(report, out, [sentence], as_json=as_json)
+
+
 def _tell(report: "ImportReport", out: Path, about: list[str], *, as_json: bool) -> None:
     splits = ", ".join(f"{number} {split}" for split, number in report.splits.items())
     events = ", ".join(f"{number:,} {target}" for target, number in report.events.items())
