@@ -32,6 +32,43 @@ def _import() -> None:
     """
 
 
+@app.command("windows")
+def windows(
+    source: Annotated[Path, typer.Argument(help="An .npz with X, y and group.")],
+    out: Out,
+    period_ms: Annotated[
+        int, typer.Option(min=1, max=3_600_000, help="Time between two rows of a window, milliseconds.")
+    ] = 1000,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Import windows that were cut elsewhere.
+
+    X: numbers, windows x time x sensors, NaN where missing
+    y: 0 or 1, windows or windows x targets
+    group: text or whole numbers; the windows of one share a split
+    sensors, units, targets (names) and lengths (rows) are optional
+
+    Shorter windows end in rows of NaN, or `lengths` tells. Train with
+    window_length set to the windows' length, stride at most 10, and
+    max_gap_periods below 60, the pause between two; judge by window.
+
+    Example:
+      trainer import windows cut.npz --period-ms 500 --out data/cut
+    """
+    from trainer.datasets.importers.windows import import_windows
+
+    require_writable(out)
+    with progress("importing", 100, "%") as advance:
+        report = import_windows(source, out, period_ms=period_ms, seed=seed, advance=advance)
+    counts = report.counts
+    sentence = (
+        f"{counts['windows']:,} windows of {counts['shortest']} to {counts['longest']} rows in "
+        f"{counts['groups']:,} groups, {counts['positive_windows']:,} positive"
+    )
+    _tell(report, out, [sentence], as_json=as_json)
+
+
 @app.command("skab")
 def skab(
     source: Annotated[Path, typer.Argument(help="The benchmark's data folder: valve1, valve2, other, anomaly-free.")],
