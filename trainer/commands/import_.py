@@ -28,8 +28,49 @@ def _import() -> None:
     the import; rows out of time order are dropped and counted.
 
     Example:
-      trainer import skab ~/SKAB/data --out data/skab
+      trainer import table heats.csv --mapping map.toml --out data/heats
     """
+
+
+@app.command("table")
+def table(
+    source: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt or .parquet with one row a scan.")],
+    mapping: Annotated[Path, typer.Option(help="What its columns mean, in TOML.")],
+    out: Out,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Import a long table, its columns named by a mapping file.
+
+    map.toml:
+      time = "timestamp"      # ISO 8601, or else:
+      time_unit = "iso"       # s, ms, us or ns since 1970
+      run = "heat"            # strand or run id: one sequence each
+      sensors = [             # what each can show goes from low to high
+        {column = "ML", name = "level_mm", unit = "mm", low = -60, high = 60},
+      ]
+      labels.sticker = "is_sticker"   # a target's column of 0 and 1
+      events.file = "events.csv"      # or its run, target, start, end
+      # optional
+      group = "campaign"      # runs that share a split
+      split = "part"          # train, validation or test
+      period_ms = 500         # the median step if not given
+      delimiter = ";"         # of a CSV, as the next two
+      decimal = ","
+      missing = ["-", "Bad"]  # cells that hold no value
+
+    The numbers of all rows are held in memory.
+
+    Example:
+      trainer import table heats.csv --mapping map.toml --out data/heats
+    """
+    from trainer.datasets.importers.table import import_table
+
+    require_writable(out)
+    with progress("importing", 100, "%") as advance:
+        report = import_table(source, mapping, out, seed=seed, advance=advance)
+    counts = report.counts
+    _tell(report, out, [f"{counts['runs']:,} runs in {counts['groups']:,} groups"], as_json=as_json)
 
 
 @app.command("windows")
