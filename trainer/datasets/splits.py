@@ -1,6 +1,7 @@
 """Splits by casting sequence: neighbouring windows share rows, so a split by window would leak."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -31,6 +32,36 @@ def assign_splits(positives: Mapping[str, int], seed: int) -> dict[str, Split]:
     for group in (with_events, without):
         shuffled = [group[index] for index in rng.permutation(len(group))]
         assigned.update(zip(shuffled, _deal(len(shuffled)), strict=True))
+    return assigned
+
+
+def assign_group_splits(positives: Mapping[str, Collection[str]], seed: int) -> dict[str, Split]:
+    """Give each group to one split: about 60/20/20 of the groups and of those positive for each of several targets.
+
+    Iterative stratification (Sechidis et al. 2011), the rarest target first: each split has positives of a target as
+    soon as three groups have some, as far as targets that share their groups allow it. The order of `positives` does
+    not matter.
+
+    Args:
+        positives: group → targets of which it has a positive.
+        seed: the shuffle's seed.
+
+    Returns:
+        group → split.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0x5912,)))
+    ordered = sorted(positives)
+    shuffled = [ordered[index] for index in rng.permutation(len(ordered))]
+    counts = Counter(target for targets in positives.values() for target in set(targets))
+    assigned: dict[str, Split] = {}
+    for target in [*sorted(counts, key=lambda target: (counts[target], target)), None]:
+        members = [group for group in shuffled if (target in positives[group] if target else not positives[group])]
+        wanted = Counter(_deal(len(members)))
+        have = Counter(assigned[group] for group in members if group in assigned)
+        for group in members:
+            if group not in assigned:
+                assigned[group] = max(SPLITS, key=lambda split: (wanted[split] - have[split]) / max(wanted[split], 1))
+                have[assigned[group]] += 1
     return assigned
 
 

@@ -44,8 +44,15 @@ def source(tmp_path: Path) -> Path:
 
 def test_runs_become_sequences_and_anomalous_rows_positives(source, tmp_path):
     report = import_skab(source, tmp_path / "out")
-    assert (report.runs, report.labelled_runs, report.rows, report.labelled_rows) == (6, 5, 33, 30)
-    assert (report.anomalous_rows, report.events, report.repairs, report.missing_values) == (15, 10, [], 0)
+    assert report.rows == 33
+    assert report.counts == {
+        "runs": 6,
+        "labelled_runs": 5,
+        "labelled_rows": 30,
+        "anomalous_rows": 15,
+        "anomalous_share": 0.5,
+    }
+    assert (report.events, report.repairs, report.missing_values) == ({"defect": 10}, [], 0)
     assert report.splits == {"train": 4, "validation": 1, "test": 1}
     dataset = Dataset.open(tmp_path / "out")
     dataset.verify()
@@ -64,7 +71,7 @@ def test_runs_become_sequences_and_anomalous_rows_positives(source, tmp_path):
 def test_the_folder_above_data_is_understood(source, tmp_path):
     (tmp_path / "clone").mkdir()
     source.rename(tmp_path / "clone" / "data")
-    assert import_skab(tmp_path / "clone", tmp_path / "out").runs == 6
+    assert import_skab(tmp_path / "clone", tmp_path / "out").sequences == 6
 
 
 def test_rows_out_of_order_are_dropped_and_told(source, tmp_path):
@@ -95,6 +102,8 @@ def test_rows_out_of_order_are_dropped_and_told(source, tmp_path):
             HEADER,
             r"expected a date and time, got .*row 2, column datetime",
         ),
+        ([row(1, first=""), row(2, first="nan")], HEADER, r"only missing ones at .*7\.csv, column Accelerometer1RMS"),
+        ([row(5), row(4), row(3), row(2)], HEADER, r"times that rise, got 3 of 4 rows .* at .*7\.csv, run valve1-7"),
         ([], HEADER, r"expected rows below the header, got none at .*7\.csv"),
     ],
 )
@@ -109,6 +118,15 @@ def test_a_broken_file_is_named_with_row_and_column(source, tmp_path, rows, head
 def test_a_file_that_is_no_text_is_named(source, tmp_path):
     (source / "valve1" / "7.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(ContractError, match=r"expected a `;`-separated text in UTF-8, got .* at .*7\.csv"):
+        import_skab(source, tmp_path / "out")
+
+
+def test_runs_without_any_anomaly_cannot_be_learnt_from(source, tmp_path):
+    for number in range(5):
+        write_run(source / "valve1" / f"{number}.csv", [row(1), row(2)])
+    with pytest.raises(
+        ContractError, match=r"expected at least one positive of `defect`, got none at .*column anomaly"
+    ):
         import_skab(source, tmp_path / "out")
 
 
@@ -134,8 +152,8 @@ def test_the_benchmark_itself_agrees_with_its_description(tmp_path):
     if not place.is_dir():
         pytest.skip("SKAB is not here: set SKAB_DATA to its data folder")
     report = import_skab(place, tmp_path / "out")
-    assert (report.labelled_runs, report.labelled_rows) == (34, 37_401)
-    assert round(report.anomalous_share, 3) == 0.349
+    assert (report.counts["labelled_runs"], report.counts["labelled_rows"]) == (34, 37_401)
+    assert round(report.counts["anomalous_share"], 3) == 0.349
     assert report.repairs == []
     dataset = Dataset.open(tmp_path / "out")
     for index, sensor in enumerate(COLUMNS.values()):

@@ -1,1 +1,1 @@
-"""Importers: public data, read from a path the user gives, into the dataset format."""
+"""Importers: what others recorded, read from a path the user gives, into the dataset format."""

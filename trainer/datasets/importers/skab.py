@@ -6,18 +6,31 @@ their folders (a split by row would leak); the anomaly-free run trains. Times ar
 were recorded: seconds that are missing stay missing.
 """
 
-import csv
-import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import ContractError, UsageError
 from models.features import Sensor
-from trainer.datasets.records import Event, SequenceData, Split
+from trainer.datasets.importers.cells import (
+    Flags,
+    check_header,
+    of_width,
+    refuse_empty_sensors,
+    text_columns,
+    text_lines,
+)
+from trainer.datasets.importers.recorded import (
+    Advance,
+    ImportReport,
+    Repairs,
+    Run,
+    flagged_events,
+    refuse_without_positives,
+    write_runs,
+)
+from trainer.datasets.records import Split
 from trainer.datasets.splits import assign_splits
 from trainer.datasets.writer import DatasetWriter, refuse_occupied
 
@@ -40,62 +53,27 @@ COLUMNS: dict[str, Sensor] = {
 _LABELS = ("anomaly", "changepoint")
 
 
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """What was imported and what was repaired on the way.
+@dataclass(frozen=True, slots=True, eq=False)
+class _File:
+    """One file, read: its run, and which rows are anomalous."""
 
-    Attributes:
-        runs: files, labelled or not.
-        rows: scans written.
-        labelled_runs: files with an `anomaly` column.
-        labelled_rows: scans of those.
-        anomalous_rows: of those, with `anomaly` 1.
-        anomalous_share: `anomalous_rows` over `labelled_rows`.
-        events: stretches of anomalous rows.
-        missing_values: empty or NaN values, kept as missing.
-        repairs: one line for each repair, naming the file and how many rows were dropped.
-        splits: number of sequences in each split.
-        fingerprint: of the dataset.
-    """
-
-    runs: int
-    rows: int
-    labelled_runs: int
-    labelled_rows: int
-    anomalous_rows: int
-    anomalous_share: float
-    events: int
-    missing_values: int
-    repairs: list[str]
-    splits: dict[str, int]
-    fingerprint: str
-
-    def to_json(self) -> dict[str, object]:
-        """The report as JSON values."""
-        return asdict(self)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One file, read."""
-
-    name: str
+    run: Run
     folder: str
-    labelled: bool
-    times: list[int] = field(default_factory=list)
-    values: list[list[float]] = field(default_factory=list)
-    anomaly: list[bool] = field(default_factory=list)
-    duplicates: int = 0
-    late: int = 0
+    anomaly: Flags
+
+    @property
+    def labelled(self) -> bool:
+        return self.folder != ANOMALY_FREE
 
 
-def import_skab(source: Path, out: Path, *, seed: int = 1) -> ImportReport:
+def import_skab(source: Path, out: Path, *, seed: int = 1, advance: Advance | None = None) -> ImportReport:
     """Import the benchmark's folder into a dataset.
 
     Args:
         source: the folder that holds `valve1`, `valve2`, `other` and perhaps `anomaly-free`, or whose `data` does.
         out: a new or empty folder.
         seed: of the splits.
+        advance: told of the progress.
 
     Raises:
         UsageError: the source is no such folder, or the out folder is occupied.
@@ -103,10 +81,22 @@ def import_skab(source: Path, out: Path, *, seed: int = 1) -> ImportReport:
             worker, the import drops them, counts them and says so in the report.
     """
     refuse_occupied(out)
-    runs = [_read_run(path, folder) for folder, path in _files(source)]
+    repairs = Repairs()
+    paths = _files(source)
+    files = []
+    for folder, path in paths:
+        files.append(_read(path, folder, repairs))
+        if advance:
+            advance(100 / len(paths))
+    labelled = [file for file in files if file.labelled]
+    rows = sum(file.anomaly.size for file in labelled)
+    anomalous = sum(int(file.anomaly.sum()) for file in labelled)
+    refuse_without_positives({TARGET: anomalous}, {TARGET: f"{source}, column anomaly"})
     splits: dict[str, Split] = {}
     for folder in LABELLED:
-        splits |= assign_splits({run.name: int(any(run.anomaly)) for run in runs if run.folder == folder}, seed)
+        splits |= assign_splits(
+            {file.run.name: int(file.anomaly.any()) for file in files if file.folder == folder}, seed
+        )
     writer = DatasetWriter(
         out,
         line="import/skab",
@@ -116,10 +106,19 @@ def import_skab(source: Path, out: Path, *, seed: int = 1) -> ImportReport:
         targets=(TARGET,),
         configuration={"source": "waico/SKAB", "license": "GPL-3.0"},
     )
-    with writer:
-        for run in runs:
-            writer.add(_sequence(run), _events(run), splits.get(run.name, "train"))
-    return _report(runs, writer)
+    return write_runs(
+        writer,
+        (TARGET,),
+        ((file.run, splits.get(file.run.group, "train")) for file in files),
+        counts={
+            "runs": len(files),
+            "labelled_runs": len(labelled),
+            "labelled_rows": rows,
+            "anomalous_rows": anomalous,
+            "anomalous_share": anomalous / rows if rows else 0.0,
+        },
+        repairs=repairs,
+    )
 
 
 def _files(source: Path) -> list[tuple[str, Path]]:
@@ -137,138 +136,22 @@ def _files(source: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def _read_run(path: Path, folder: str) -> _Run:
+def _read(path: Path, folder: str, repairs: Repairs) -> _File:
     labelled = folder != ANOMALY_FREE
     name = path.stem if path.stem == folder else f"{folder}-{path.stem}"
-    run = _Run(name, folder, labelled)
+    strand = f"skab.{folder}.{path.stem}" if labelled else "skab.testbed.anomaly-free"
     expected = ["datetime", *COLUMNS, *(_LABELS if labelled else ())]
-    for number, cells in _lines(path, expected):
-        time_ms = _time(cells[0], path, number)
-        row = [_number(cell, path, number, column) for cell, column in zip(cells[1:9], COLUMNS, strict=True)]
-        flags = [_flag(cell, path, number, column) for cell, column in zip(cells[9:], _LABELS, strict=False)]
-        if run.times and time_ms <= run.times[-1]:
-            run.duplicates += time_ms == run.times[-1]
-            run.late += time_ms < run.times[-1]
-            continue
-        run.times.append(time_ms)
-        run.values.append(row)
-        run.anomaly.append(bool(flags and flags[0]))
-    if not run.times:
+    lines = text_lines(path, ";")
+    check_header(next(lines, (0, []))[1], expected, path)
+    columns = text_columns(list(of_width(lines, len(expected), path)), expected, path)
+    times = columns["datetime"].times("iso")
+    if not times.size:
         raise ContractError(f"expected rows below the header, got none at {path}: fetch the file anew")
-    return run
-
-
-def _lines(path: Path, expected: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers from 1 and cells of the rows below a header that must be as expected."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=";", strict=True)
-            header = next(reader, [])
-            for index in range(max(len(expected), len(header))):
-                want = expected[index] if index < len(expected) else "no further column"
-                got = header[index] if index < len(header) else "nothing"
-                if want != got:
-                    raise ContractError(f"expected `{want}`, got `{got}` at {path}, row 1, column {index + 1}")
-            for cells in reader:
-                if len(cells) != len(expected):
-                    raise ContractError(
-                        f"expected {len(expected)} columns, got {len(cells)} at {path}, row {reader.line_num}"
-                    )
-                yield reader.line_num, cells
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ContractError(f"expected a `;`-separated text in UTF-8, got {error} at {path}") from error
-
-
-def _time(cell: str, path: Path, number: int) -> int:
-    try:
-        stamp = datetime.fromisoformat(cell)
-    except ValueError:
-        raise ContractError(
-            f"expected a date and time, got `{cell}` at {path}, row {number}, column datetime"
-        ) from None
-    return round((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _number(cell: str, path: Path, number: int, column: str) -> float:
-    try:
-        value = float(cell) if cell.strip() else math.nan
-    except ValueError:
-        value = math.inf
-    if math.isinf(value):
-        raise ContractError(f"expected a number, got `{cell}` at {path}, row {number}, column {column}")
-    return value
-
-
-def _flag(cell: str, path: Path, number: int, column: str) -> bool:
-    if cell.strip() not in {"0", "1", "0.0", "1.0"}:
-        raise ContractError(f"expected 0 or 1, got `{cell}` at {path}, row {number}, column {column}")
-    return float(cell) == 1
-
-
-def _strand(run: _Run) -> str:
-    return f"skab.{run.folder}.{run.name.rpartition('-')[2]}" if run.labelled else "skab.testbed.anomaly-free"
-
-
-def _sequence(run: _Run) -> SequenceData:
-    rows = len(run.times)
-    return SequenceData(
-        sequence_id=run.name,
-        strand_id=_strand(run),
-        event_time_ms=np.array(run.times, dtype=np.int64),
-        values=np.array(run.values, dtype=np.float32),
-        seq=np.arange(rows, dtype=np.int64),
-        heat_id=(None,) * rows,
-        strand_position_m=np.full(rows, np.nan),
-    )
-
-
-def _events(run: _Run) -> list[Event]:
-    """One event for each stretch of anomalous rows, up to the first row after it."""
-    flags = np.array([False, *run.anomaly, False])
-    edges = np.flatnonzero(flags[1:] != flags[:-1])
-    events = []
-    for number, (first, after) in enumerate(edges.reshape(-1, 2).tolist()):
-        end_ms = run.times[after] if after < len(run.times) else run.times[-1] + PERIOD_MS
-        events.append(
-            Event(
-                event_id=f"{run.name}-{number:02d}",
-                sequence_id=run.name,
-                strand_id=_strand(run),
-                type="anomaly",
-                target=TARGET,
-                onset_ms=run.times[first],
-                detectable_ms=run.times[first],
-                impact_ms=None,
-                end_ms=end_ms,
-                ignore_until_ms=end_ms,
-                healed=False,
-                position_m=math.nan,
-            )
-        )
-    return events
-
-
-def _report(runs: list[_Run], writer: DatasetWriter) -> ImportReport:
-    labelled = [run for run in runs if run.labelled]
-    labelled_rows, anomalous = sum(len(run.times) for run in labelled), sum(sum(run.anomaly) for run in labelled)
-    repairs = [
-        f"{run.name}: dropped {run.duplicates} rows of the same time and {run.late} rows out of order"
-        for run in runs
-        if run.duplicates or run.late
-    ]
-    splits: dict[str, int] = {}
-    for info in writer.sequences:
-        splits[info.split] = splits.get(info.split, 0) + 1
-    return ImportReport(
-        runs=len(runs),
-        rows=sum(len(run.times) for run in runs),
-        labelled_runs=len(labelled),
-        labelled_rows=labelled_rows,
-        anomalous_rows=anomalous,
-        anomalous_share=anomalous / labelled_rows if labelled_rows else 0.0,
-        events=sum(len(_events(run)) for run in runs),
-        missing_values=sum(math.isnan(value) for run in runs for row in run.values for value in row),
-        repairs=repairs,
-        splits=splits,
-        fingerprint=writer.info.fingerprint,
-    )
+    values = np.stack([columns[column].numbers() for column in COLUMNS], axis=1).astype(np.float32)
+    refuse_empty_sensors(values, list(COLUMNS), path)
+    flags = {label: columns[label].flags() for label in _LABELS if labelled}
+    keep = repairs.in_order(times, name, path)
+    times, values = times[keep], values[keep]
+    anomaly = flags["anomaly"][keep] if labelled else np.zeros(times.size, np.bool_)
+    events = flagged_events(name, strand, times, {TARGET: anomaly}, PERIOD_MS, kind="anomaly")
+    return _File(Run(name, strand, name, times, values, events), folder, anomaly)
