@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test check fix kafka models recording lock clean
+.PHONY: help setup setup-worker demo test bench check fix kafka models recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -48,8 +48,8 @@ fix: $(VENV)/.dev ## format, and mend what the linter can
 
 models: $(VENV)/.dev ## the released bundle and its evaluation anew, about 5 minutes on two cores
 	rm -rf data/models
-	$(BIN)/trainer simulate --hours 12 --strands 8 --seed 1 --rate sticker=6 --rate film_fracture=6 --out data/models/line
-	$(BIN)/trainer train --data data/models/line --recipe tiny --out models/sequence/tiny-sticker --current --force
+	$(BIN)/trainer simulate --hours 18 --strands 8 --seed 1 --rate sticker=3 --rate film_fracture=2 --rate film_patch=1 --out data/models/line
+	$(BIN)/trainer train --data data/models/line --recipe tiny --set 'targets=["sticker"]' --out models/sequence/tiny-sticker --current --force
 	$(BIN)/trainer evaluate --data data/models/line --bundle tiny-sticker \
 	  --out models/sequence/evaluation/tiny-sticker
 	$(BIN)/trainer simulate --hours 21 --strands 8 --seed 2 --out data/models/unseen
@@ -58,6 +58,9 @@ models: $(VENV)/.dev ## the released bundle and its evaluation anew, about 5 min
 
 recording: $(VENV)/.dev ## the recorded line of the demo anew
 	$(BIN)/trainer simulate --recording models/recordings/line.npz --force
+
+bench: $(VENV)/.dev ## how fast it is, as ratios: tests/bench/RESULTS.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/run.py
 
 kafka: $(VENV)/.dev ## a real Apache Kafka in the foreground, on 127.0.0.1:9092 if that is free
 	$(BIN)/python -m worker.brokers.apache_kafka

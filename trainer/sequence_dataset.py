@@ -97,10 +97,11 @@ class CastingSequenceDataset(TorchDataset[tuple[Tensor, Tensor]]):
         self._preprocess = self.scaler.module() if self.scaler else None
         self.sequences: list[SequenceData] = [dataset.load(info.sequence_id) for info in dataset.sequences(split)]
         self._plans: list[WindowPlan] = []
-        self._index([dataset.events(sequence.sequence_id) for sequence in self.sequences])
+        imitated = {event.type for event in dataset.events() if event.target in self.targets}
+        self._index([dataset.events(sequence.sequence_id) for sequence in self.sequences], imitated)
 
-    def _index(self, events: list[list[Event]]) -> None:
-        """Find the windows of all sequences, with their labels."""
+    def _index(self, events: list[list[Event]], imitated: set[str]) -> None:
+        """Find the windows of all sequences, with their labels; `imitated` are the types that look-alikes matter of."""
         parts: list[tuple[Int64Array, ...]] = []
         labels, kinds = [], []
         for number, (sequence, happened) in enumerate(zip(self.sequences, events, strict=True)):
@@ -112,7 +113,8 @@ class CastingSequenceDataset(TorchDataset[tuple[Tensor, Tensor]]):
             which = np.flatnonzero(long_enough & (truth != LEFT_OUT).any(axis=1))
             parts.append((np.full(which.size, number), which, times[which]))
             labels.append(np.where(truth == LEFT_OUT, np.nan, truth)[which].astype(np.float32))
-            kinds.append(_kinds(times[which], labels[-1], happened, self.rules))
+            decoys = [event for event in happened if event.look_alike_of in {None, *imitated}]
+            kinds.append(_kinds(times[which], labels[-1], decoys, self.rules))
         empty = np.empty(0, np.int64)
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [empty, empty, empty]
         self.sequence_index, self._which, self.event_time_ms = columns

@@ -13,9 +13,14 @@ from support.small_line import write_small_line
 from torch.utils.data import DataLoader
 
 from models.errors import ContractError, UsageError
+from models.features import CASTING_SENSORS
 from models.windows import WindowRules, gather_windows, plan_windows
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.labels import LEFT_OUT, label_at
+from trainer.datasets.writer import DatasetWriter
+from trainer.line.config import LineConfig
+from trainer.line.schedule import Scheduled
+from trainer.line.simulator import simulate_sequence
 from trainer.preprocess import Preprocess, forward_fill
 from trainer.sequence_dataset import NEAR, PLAIN, POSITIVE, CastingSequenceDataset, EpochSampler, SequencePreprocessor
 
@@ -187,6 +192,21 @@ class TestEpochSampler:
         assert list(EpochSampler(data, seed=4, **shares)) == list(EpochSampler(data, seed=4, **shares))
         fixed = EpochSampler(data, seed=4, fixed=True, **shares)
         assert list(fixed) == list(fixed) == sorted(fixed)
+
+
+def test_look_alikes_of_what_is_not_learned_are_as_plain_as_a_quiet_line(tmp_path: Path) -> None:
+    config, kinds = LineConfig().with_rates({"clogging_release": 0.0}), []
+    for name, happens in (("of a sticker", "film_fracture"), ("of thinning", "powder_change")):
+        with DatasetWriter(
+            tmp_path / name, line=config.version, seed=1, period_ms=500, sensors=CASTING_SENSORS, targets=("sticker",)
+        ) as writer:
+            schedule = [Scheduled(happens, 100.0), Scheduled("sticker", 800.0, healed=True)]
+            made = simulate_sequence(config, strand=0, index=0, duration_s=1200, seed=1, schedule=schedule)
+            writer.add(made.sequence, made.events, "train")
+        data = CastingSequenceDataset(tmp_path / name, 24, rules=RULES)
+        early = data.event_time_ms < made.sequence.event_time_ms[0] + 700_000
+        kinds.append(set(data.kinds[early]))
+    assert kinds == [{PLAIN, NEAR}, {PLAIN}]
 
 
 def test_a_line_without_stickers_has_no_positive(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""What a benchmark finds: rows of one run, written as a page for people and as JSON for machines."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+REPETITIONS = 5
+_VERSIONS = ("numpy", "scipy", "pyarrow", "torch", "onnxruntime-gpu", "confluent-kafka")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        name: what was measured.
+        value: the median of the repetitions.
+        low: the lowest.
+        high: the highest.
+        unit: of the three.
+        against: what it is held against.
+        ratio: value over what it is held against.
+        target: the least ratio wanted; None where there is none.
+        reached: whether it is; None without a target.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    against: str
+    ratio: float
+    target: float | None
+    reached: bool | None
+
+
+def repeat(measure: Callable[[], float]) -> list[float]:
+    """The figure of several repetitions in this process."""
+    return [measure() for _ in range(REPETITIONS)]
+
+
+def row(name: str, values: Sequence[float], unit: str, against: str, of: float, target: float | None) -> Row:
+    """A row from the repetitions of a figure where more is better."""
+    median = statistics.median(values)
+    ratio = median / of
+    return Row(
+        name,
+        median,
+        min(values),
+        max(values),
+        unit,
+        against,
+        ratio,
+        target,
+        None if target is None else ratio >= target,
+    )
+
+
+def write(rows: Sequence[Row], seconds: float) -> None:
+    """Write `RESULTS.md` and `results.json` beside this file."""
+    machine = (
+        f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
+    )
+    versions = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {date}, in {seconds:.0f} s: {machine}; {versions}. Shared, noisy hardware:",
+        f"medians of {REPETITIONS} repetitions with their range. What counts is the ratio, measured in one run.",
+        "",
+        "| what | median (range) | against | ratio | at least | reached |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in rows:
+        span = f"{one.value:,.0f} ({one.low:,.0f} to {one.high:,.0f}) {one.unit}"
+        target = "" if one.target is None else f"{one.target:g}"
+        reached = {None: "", True: "yes", False: "**no**"}[one.reached]
+        lines.append(f"| {one.name} | {span} | {one.against} | {one.ratio:.2f} | {target} | {reached} |")
+    (FOLDER / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = {"date": date, "machine": machine, "versions": versions, "rows": [asdict(one) for one in rows]}
+    (FOLDER / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print("\n".join(lines))
