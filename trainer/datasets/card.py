@@ -5,7 +5,10 @@ from trainer.datasets.describe import DatasetFacts
 from trainer.datasets.event_facts import DIFFICULTIES, UNTAGGED, EventCount, PlantRecords, Spread
 from trainer.datasets.records import SPLITS
 
-EVENTS, BALANCE, SENSORS = "Events", "Class balance", "Sensors"
+BALANCE, SENSORS = "Class balance", "Sensors"
+
+_NUMBERS = ("train", "valid.", "test", "all", "/100 h")
+"""Short, because names of types are long and a line is not."""
 
 
 def sections(facts: DatasetFacts) -> list[Section]:
@@ -15,7 +18,8 @@ def sections(facts: DatasetFacts) -> list[Section]:
         _head(facts),
         _splits(facts),
         _balance(facts),
-        _events(facts),
+        _defects(facts),
+        _look_alikes(facts),
         _difficulty(facts),
         *([] if leads is None else [leads]),
         _records(facts.events.records),
@@ -84,39 +88,32 @@ def _balance(facts: DatasetFacts) -> Section:
     return Section(BALANCE, header, tuple(rows), (note,), texts=2)
 
 
-def _events(facts: DatasetFacts) -> Section:
-    counts = facts.events.counts
+def _defects(facts: DatasetFacts) -> Section:
+    counts = [count for count in facts.events.counts if count.target is not None]
     if not counts:
-        return Section(EVENTS, notes=("No events.",))
-    rows = [
-        (
-            count.type,
-            meaning(count),
-            *(f"{count.splits[split]:,}" for split in SPLITS),
-            f"{count.total:,}",
-            per_hundred_hours(count.total, facts),
-        )
-        for count in counts
-    ]
+        return Section("Defects", notes=("None.",))
     notes = []
-    if healed := [f"{count.healed:,} {count.type}" for count in counts if count.healed]:
-        notes.append(f"Healed by themselves: {', '.join(healed)}.")
+    if healed := {count.type: count.healed for count in counts if count.healed}:
+        notes.append(f"Healed by themselves: {_listed(healed)}.")
+    notes.append("How many in 100 strand-hours (/100 h) is of all splits together.")
     if facts.events.pairs:
         notes.append(f"{_count(facts.events.pairs, 'defect')} matched to a look-alike.")
-    header = ("type", "meaning", *SPLITS, "all", "per 100 h")
-    return Section(EVENTS, header, tuple(rows), tuple(notes), texts=2)
+    rows = tuple((count.type, count.target or "", *_numbers(count, facts)) for count in counts)
+    return Section("Defects", ("type", "target", *_NUMBERS), rows, tuple(notes), texts=2)
 
 
-def meaning(count: EventCount) -> str:
-    """What a type of event is to a model."""
-    if count.target is not None:
-        return f"defect: {count.target}"
-    return "look-alike" + (f" of {', '.join(count.imitates)}" if count.imitates else "")
+def _look_alikes(facts: DatasetFacts) -> Section:
+    title = "Look-alikes, which must not alarm"
+    counts = [count for count in facts.events.counts if count.target is None]
+    if not counts:
+        return Section(title, notes=("None.",))
+    rows = tuple((count.type, ", ".join(count.imitates) or "-", *_numbers(count, facts)) for count in counts)
+    return Section(title, ("type", "imitates", *_NUMBERS), rows, texts=2)
 
 
-def per_hundred_hours(number: int, facts: DatasetFacts) -> str:
-    """How often, in 100 strand-hours."""
-    return f"{100 * number / facts.strand_hours:.1f}" if facts.strand_hours else "-"
+def _numbers(count: EventCount, facts: DatasetFacts) -> tuple[str, ...]:
+    often = f"{100 * count.total / facts.strand_hours:.1f}" if facts.strand_hours else "-"
+    return (*(f"{count.splits[split]:,}" for split in SPLITS), f"{count.total:,}", often)
 
 
 def _difficulty(facts: DatasetFacts) -> Section:
