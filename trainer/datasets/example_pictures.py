@@ -57,7 +57,7 @@ def draw_examples(traces: Sequence[Trace], sensors: Sequence[Sensor]) -> str:
         for row, index in zip(panels, rows, strict=True):
             _same_scale(row, [trace.values[:, index] for trace in traces])
             sensor = sensors[index]
-            label = textwrap.fill(f"{words(stem(sensor.name))}, {sensor.unit}", 18, max_lines=3, placeholder=" …")
+            label = textwrap.fill(f"{words(stem(sensor.name))}, {sensor.unit}", 16, max_lines=3, placeholder=" …")
             row[0].set_ylabel(label, fontsize=7.5)
         figure.align_ylabels(panels[:, 0])
         _legend(figure, traces)

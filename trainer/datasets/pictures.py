@@ -94,8 +94,8 @@ def _caption(traces: list[Trace], comparison: Comparison, sensors: list[str]) ->
         ]
         sentences.append(f"{words(event.type).capitalize()}: {', '.join(told)}.")
     if len(traces) > 1 and traces[0].event.pair_id is not None:
-        paired = [each.event.type for each in traces[1:] if each.event.pair_id == traces[0].event.pair_id]
-        sentences += [f"Matched to each other: {words(kind)}." for kind in paired]
+        paired = [words(each.event.type) for each in traces[1:] if each.event.pair_id == traces[0].event.pair_id]
+        sentences += [f"Matched to this very defect: {', '.join(paired)}."] if paired else []
     elif len(traces) == 1 and traces[0].event.target is not None:
         sentences.append("Nothing in this dataset is said to imitate it.")
     if not all(each.event.sensors for each in traces):
@@ -139,8 +139,9 @@ def _draw_shares(axes: Any, facts: DatasetFacts) -> None:
         )
         axes.text(end, row, told, va="center", fontsize=7)
     # Room to the right for the words.
-    axes.set_xlim(0, 1.7 * max([*ends, 0.01]))
-    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 100])
+    room = 1.7 * max([*ends, 0.01])
+    axes.set_xlim(0, room)
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(100, room)])
     axes.set_xlabel("% of the windows; the rest is negative")
     axes.set_title("Class balance", loc="left")
     _legend_above(axes)

@@ -254,6 +254,7 @@ def test_the_same_dataset_has_the_same_card_byte_for_byte_and_all_its_pictures(t
     assert [file for file in pictures if f"]({file})" not in card] == []
     assert card.count("![") == len(pictures) == 5
     assert str(tmp_path) not in card
+    assert "Matched to this very defect: film fracture." in card
     facts = json.loads((tmp_path / "one" / "card.json").read_text(encoding="utf-8"))
     assert facts["fingerprint"] == told.info.fingerprint
 
