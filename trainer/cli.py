@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from models.errors import StrandwatchError
-from trainer.commands import evaluate, import_, simulate, stream, train
+from trainer.commands import describe, evaluate, import_, simulate, stream, train
 
 _HELP = """Build, judge and export the models that watch continuous casting strands.
 
@@ -31,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("simulate")(simulate.command)
+app.command("describe")(describe.command)
 app.add_typer(import_.app, name="import")
 app.command("stream")(stream.command)
 app.command("train")(train.command)

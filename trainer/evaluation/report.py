@@ -3,13 +3,13 @@
 No times of day, no paths: the same bundle and data write the same files.
 """
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from trainer.evaluation.evaluate import Evaluation, TargetScores, wanted_lead_s
 from trainer.evaluation.events import NO_CAUSE
+from trainer.figures import svg_style, svg_text
 
 PLANT_TARGETS = {
     "sticker": "false at most 1 a strand-week (0.143 a day), recall ≥ 95 %, lead ≥ 15 s",
@@ -94,10 +94,7 @@ def as_markdown(evaluation: Evaluation) -> str:
 
 def as_svg(evaluation: Evaluation) -> str:
     """Two panels a target: the lead of each event caught, and false alerts by cause. The same input, the same bytes."""
-    import matplotlib as mpl
-
-    style: dict[Any, Any] = {"svg.hashsalt": "strandwatch", "font.size": 8, "svg.fonttype": "path"}
-    with mpl.rc_context(style):
+    with svg_style():
         from matplotlib.figure import Figure
 
         targets = evaluation.targets
@@ -108,10 +105,7 @@ def as_svg(evaluation: Evaluation) -> str:
             left.set_title(f"{target}: lead before impact")
             _draw_false(right, scores)
             right.set_title(f"{target}: false alerts in {scores.events.strand_days:.2f} strand-days")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    # matplotlib leaves blanks at line ends, which any editor would take away.
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+        return svg_text(figure)
 
 
 def _draw_leads(axes: Any, scores: TargetScores, wanted_s: float) -> None:
