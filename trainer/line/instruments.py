@@ -63,10 +63,11 @@ def scan(config: LineConfig, grid: Grid, truth: Mapping[str, Signal], streams: S
     stacked = np.stack(list(truth.values()))
     values = anti_alias(config, stacked)[:, first::stride]
     noise = _noise_sigma(config, streams)
-    for index, name in enumerate(truth):
-        sigma, tau_s = noise[name]
+    for index, sensor in enumerate(MouldArray.of(config).sensors):
+        sigma, tau_s = noise[sensor.name]
         values[index] += wander(rng, values.shape[1], sigma, tau_s, config.period_ms / 1000)
-        values[index] = np.round(values[index], DECIMALS.get(name, TC_DECIMALS))
+        shown = np.round(values[index], DECIMALS.get(sensor.name, TC_DECIMALS))
+        values[index] = np.clip(shown, sensor.low, sensor.high)
     values[rng.random(values.shape) < config.instruments.missing_share] = np.nan
     return np.ascontiguousarray(values.T, dtype=np.float32)
 
