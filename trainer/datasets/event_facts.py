@@ -7,9 +7,8 @@ from typing import Self, get_args
 
 import numpy as np
 
-from trainer.datasets.records import SPLITS, Difficulty, Event, Split
+from trainer.datasets.records import FALSE_RECORD, SPLITS, Difficulty, Event, Split
 
-FALSE_RECORD = "false_record"
 """Type of an event that never happened: the plant wrote it down in error."""
 
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)

@@ -19,6 +19,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Difficulty = Literal["summary", "partial", "order"]
 """What tells an event from its look-alikes: statistics of each channel over a window, those in part, or order alone."""
 
+FALSE_RECORD = "false_record"
+"""Type of an event that is only a plant's record: something was written down, and nothing had happened."""
+
 Symmetry = tuple[tuple[str, str], ...]
 """Pairs of sensors that may change places together, as left and right of a mould."""
 

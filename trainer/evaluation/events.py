@@ -20,7 +20,7 @@ from scipy.stats import chi2
 from models.alerting import AlertMachine, AlertPolicy, Transition
 from models.judging import event_caught, verdict
 from models.windows import Float32Array, Int64Array
-from trainer.datasets.records import Event
+from trainer.datasets.records import FALSE_RECORD, Event
 
 DAY_MS = 86_400_000
 NO_CAUSE = "none"
@@ -114,7 +114,7 @@ class EventScores:
         alerts: all that opened.
         late: those that opened after the end of an event, before its trace was gone.
         false_by_cause: false alerts by the look-alike's type, `none` without one.
-        look_alikes: look-alikes in the sequences by type.
+        look_alikes: what else happened in the sequences by type, look-alikes and defects of other targets.
         strand_days: time watched.
         open_days: time with an alert open: one that never closes is not counted false twice, but seen here.
     """
@@ -219,7 +219,7 @@ def judge(
     for trace in traces:
         happened = events.get(trace.sequence_id, ())
         ours = [event for event in happened if event.target == target]
-        others = [event for event in happened if event.target != target]
+        others = [event for event in happened if event.target != target and event.type != FALSE_RECORD]
         spans = run_alerts(trace, index, policy)
         seen = [event for event in ours if _is_seen(event, trace)]
         outcomes += [_outcome(event, spans) for event in seen]

@@ -66,7 +66,7 @@ def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
         ("false alerts per strand-day", f"{rate}, 95 % Poisson interval {low} to {high}"),
         ("asked for (assumed)", PLANT_TARGETS.get(target, "-")),
         ("time with an alert open", _percent(event["open_share"])),
-        ("look-alikes in the sequences", _look_alikes(scores)),
+        ("what else happened", _look_alikes(scores)),
     ]
 
 

@@ -9,12 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from trainer.datasets.records import Event, SequenceData
+from trainer.datasets.records import FALSE_RECORD, Event, SequenceData
 from trainer.line.config import LineConfig
 from trainer.line.happenings import QUALITY, STICKER, Happening
 from trainer.line.signals import Streams, draw
 
-FALSE_RECORD = "false_record"
 _INSPECTED = ("longitudinal_crack", "depression", "transverse_crack", "internal_crack", "slag")
 _MS_PER_H = 3_600_000
 

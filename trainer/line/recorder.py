@@ -22,7 +22,7 @@ RECORDING_EPOCH_MS = 1_767_225_600_000  # 2026-01-01 00:00 UTC
 SCRIPT: tuple[tuple[Scheduled, ...], ...] = (
     (Scheduled("sticker", 470, healed=False), Scheduled("film_fracture", 800), Scheduled("speed_step", 1050)),
     (Scheduled("film_patch", 260), Scheduled("speed_step", 640), Scheduled("film_fracture", 1060)),
-    (Scheduled("sticker", 210, healed=False), Scheduled("sticker", 930, healed=True)),
+    (Scheduled("sticker", 210, healed=False, difficulty="summary"), Scheduled("sticker", 930, healed=True)),
     (Scheduled("film_fracture", 400), Scheduled("speed_step", 560), Scheduled("tc_fault", 860)),
     (Scheduled("speed_step", 240), Scheduled("sticker", 720, healed=False)),
     (Scheduled("film_fracture", 150), Scheduled("sen_change", 620), Scheduled("level_glitch", 1000)),

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from trainer.datasets.records import FALSE_RECORD
 from trainer.line.config import LineConfig
-from trainer.line.plant_records import FALSE_RECORD
 from trainer.line.simulator import simulate
 
 
