@@ -153,7 +153,9 @@ class Source:
             with suppress(KeyError):
                 self._metrics.lag.remove(str(partition[1]))
         self.on_released(partitions, lost)
-        self.client.incremental_unassign(gone)
+        # What could not be taken is not held; to give it back would be an error, and leave the client waiting.
+        held = {(tp.topic, tp.partition) for tp in self.client.assignment()}
+        self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """What the group has committed; coordinators that are still loading are asked again."""
