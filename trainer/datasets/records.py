@@ -37,7 +37,7 @@ class Event:
         type: what it was (`sticker`, `speed_step`, `film_fracture`, `anomaly`, ...).
         target: the model's target it is a positive of; None for a look-alike, which must not alarm.
         onset_ms: first trace of it in any sensor; on a simulated line a slow tear between the columns has the time it
-            began at the meniscus, a few seconds before anything shows (see `trainer.line.patterns.Pattern.onset_s`).
+            began at the meniscus, a few seconds before anything shows (see `trainer.line.tears`).
         detectable_ms: from when it can be told from a look-alike; equals `onset_ms` where that is immediate.
         impact_ms: breakout, or the defect leaving the mould; None where nothing came of it.
         end_ms: the impact, or the end of the pattern where there was none.
@@ -106,7 +106,7 @@ class DatasetInfo:
     """The head of dataset.json.
 
     Attributes:
-        line: version of the simulated line (`line/v0`), or the importer's name (`import/skab`).
+        line: version of the simulated line (`line/v1`), or the importer's name (`import/skab`).
         seed: seed it was made with; for an import, of its splits.
         period_ms: nominal distance of two scans.
         sensors: columns of `values`, in this order.

@@ -1,7 +1,7 @@
-"""The nozzle clogs, and deposits let go: dC/dt = −r·(C − C∞), release hazard λ₀·exp(b·(1−C)), a jump at each release.
+"""The nozzle clogs, and deposits let go: dC/dt = −r·C, release hazard λ₀·exp(b·(1−C)), a jump at each release.
 
-C is the nozzle's opening as a share of a clean one. C∞ is where deposits stop growing, so that a nozzle that never
-lets go does not close for good.
+C is the nozzle's opening as a share of a clean one; it never falls below `clogged_to`, so that a nozzle that does not
+let go does not close for good.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _FIRST = (0.85, 1.0)  # the opening at the first scan (assumed)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release: when, and by how much the opening jumped."""
+    """One release: when, and by how much the opening really jumped; it ends at a clean nozzle's."""
 
     at_s: float
     jump: float
@@ -51,7 +51,7 @@ def clog(config: LineConfig, grid: Grid, free: tuple[float, float], streams: Str
     first, value, at_s = 0, draw(rng, _FIRST), float(grid.time_s[0])
     while first < grid.steps:
         time_s = grid.time_s[first:]
-        opening[first:] = floor + (value - floor) * np.exp(-per_s * (time_s - at_s))
+        opening[first:] = np.maximum(value * np.exp(-per_s * (time_s - at_s)), floor)
         closed = 1 - opening[first:]
         hazard = figures.per_hour / 3600 * np.exp(figures.steepness * (closed - figures.usual_closed))
         hazard[(time_s < free[0]) | (time_s > free[1])] = 0.0
@@ -59,7 +59,7 @@ def clog(config: LineConfig, grid: Grid, free: tuple[float, float], streams: Str
         if not gone.any():
             break
         step = first + int(np.argmax(gone))
-        jump = draw(rng, figures.jump)
-        releases.append(Release(float(grid.time_s[step]), jump))
-        value, at_s, first = min(opening[step] + jump, 1.0), float(grid.time_s[step]), step + 1
+        value = min(float(opening[step]) + draw(rng, figures.jump), 1.0)
+        releases.append(Release(float(grid.time_s[step]), value - float(opening[step])))
+        at_s, first = float(grid.time_s[step]), step + 1
     return Clogging(opening, tuple(releases))

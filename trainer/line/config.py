@@ -51,7 +51,7 @@ class LineConfig(Section):
     period_ms: int = parameter(500, "ms", 100, 10_000, "2 Hz scan")
     step_ms: int = parameter(100, "ms", 10, 100, "10 Hz inside: the oscillation must not alias")
     cutoff_hz: float = parameter(0.8, "Hz", 0.05, 4.0, "anti-alias Butterworth filter, below half the scan rate")
-    filter_order: int = parameter(4, "1", 1, 10, "computed: 60 dB down at 2 Hz, the slowest oscillation")
+    filter_order: int = parameter(4, "1", 1, 10, "computed: 36 dB down at 2 Hz, the slowest oscillation")
     sequence_s: float = parameter(7200.0, "s", 120.0, 200_000.0, "assumed: two or three heats; real ones cast more")
     whole_from_s: float = parameter(2400.0, "s", 0.0, 200_000.0, "assumed: a shorter piece has no start and no end")
     pause_s: float = parameter(600.0, "s", 61.0, 100_000.0, "assumed: between two casting sequences")

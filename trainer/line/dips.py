@@ -101,6 +101,7 @@ def _dips(scene: Scene, event: Scheduled, rng: np.random.Generator) -> Happening
         sensors=(*names, "mould_heat_flux_broad_loose_mw_m2", "mould_heat_flux_broad_fixed_mw_m2", "mould_level_mm"),
         difficulty=difficulty,
         pair=event.pair,
+        position_s=begins_s,
         profiles=(_swing(event.onset_s, draw(rng, figures.swing_mm_s)), _flux(begins_s, times[-1], fall)),
         kernels=tuple(kernels),
     )

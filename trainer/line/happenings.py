@@ -80,6 +80,7 @@ class Happening:
         look_alike_of: the type it imitates.
         pair: shared with the happening matched to it.
         recordable: whether inspection could find anything afterwards.
+        position_s: when its place on the strand was at the meniscus; None: at the onset.
         profiles: what it adds to the channels.
         kernels: what it adds to the thermocouples.
         fault: what it does to an instrument.
@@ -98,6 +99,7 @@ class Happening:
     look_alike_of: str | None = None
     pair: str | None = None
     recordable: bool = True
+    position_s: float | None = None
     profiles: tuple[Profile, ...] = ()
     kernels: tuple[Kernel, ...] = ()
     fault: Fault | None = None

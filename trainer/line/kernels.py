@@ -2,8 +2,12 @@
 
 ΔT_i = A_i·[exp(−u²/2) − β·exp(−(u−u₁)²/(2σ₂²))] with u = (t − arrival_i)/w, added to the *reading* of thermocouple
 i: the widths are those of measured traces. The trace's area is A·w·√(2π)·(1 − β·σ₂). With σ₂ = 1/β it is zero, and
-then no shift in time changes the trace's mean or slope over a window: that is how a sticker and the film patch
-matched to it agree in every statistic of every channel and differ in the lag alone.
+then no shift in time changes the trace's mean or slope over a window that holds all of it: that is how a sticker and
+the film patch matched to it agree in every statistic of every channel and differ in the lag alone.
+
+A window that ends in the middle of the pattern cuts the rows at different places, so last values and slopes of several
+channels *together* do tell something of the lag. No single channel does: over such windows of 60 s no statistic of
+one thermocouple alone separates the twins by more than a little (`tests/trainer/line/test_twins.py`).
 """
 
 from dataclasses import dataclass, replace

@@ -32,13 +32,15 @@ def to_events(
         _written_down(config, _event(one, sequence), one, missed, error_m, rng)
         for one in sorted(happenings, key=lambda one: one.onset_s)
     ]
-    told += _false_records(config, sequence, rng)
+    told += _false_records(config, sequence, {_piece(config, event) for event in told if event.target}, rng)
     told.sort(key=lambda event: event.onset_ms)
     return tuple(replace(event, event_id=f"{sequence.sequence_id}-{number:02d}") for number, event in enumerate(told))
 
 
 def _event(one: Happening, sequence: SequenceData) -> Event:
     start_ms = int(sequence.event_time_ms[0])
+
+    place_s = one.onset_s if one.position_s is None else one.position_s
 
     def at(seconds: float) -> int:
         return start_ms + round(seconds * 1000)
@@ -55,7 +57,7 @@ def _event(one: Happening, sequence: SequenceData) -> Event:
         end_ms=at(one.end_s),
         ignore_until_ms=at(one.ignore_until_s),
         healed=one.healed,
-        position_m=float(np.interp(at(one.onset_s), sequence.event_time_ms, sequence.strand_position_m)),
+        position_m=float(np.interp(at(place_s), sequence.event_time_ms, sequence.strand_position_m)),
         difficulty=one.difficulty,
         look_alike_of=one.look_alike_of,
         pair_id=None if one.pair is None else f"{sequence.sequence_id}-{one.pair}",
@@ -82,11 +84,18 @@ def _written_down(
     )
 
 
-def _false_records(config: LineConfig, sequence: SequenceData, rng: np.random.Generator) -> list[Event]:
+def _piece(config: LineConfig, event: Event) -> int:
+    return int(event.position_m // config.geometry.piece_m)
+
+
+def _false_records(
+    config: LineConfig, sequence: SequenceData, harmed: set[int], rng: np.random.Generator
+) -> list[Event]:
+    """Records of sound pieces: `harmed` are those that really hold a defect."""
     pieces = int(sequence.strand_position_m[-1] / config.geometry.piece_m)
     wrong = np.flatnonzero(rng.random(pieces) < draw(rng, config.records.false_per_piece))
     made = []
-    for piece in wrong:
+    for piece in sorted(set(wrong.tolist()) - harmed):
         position_m = round((float(piece) + rng.random()) * config.geometry.piece_m, 3)
         at_ms = round(float(np.interp(position_m, sequence.strand_position_m, sequence.event_time_ms)))
         made.append(

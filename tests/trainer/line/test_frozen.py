@@ -10,8 +10,8 @@ from trainer.datasets.fingerprint import canonical_json, sequence_digest
 from trainer.line.config import LineConfig
 from trainer.line.simulator import simulate
 
-FIGURES = "76803993c1a76023e5b398fe07d70b438f9047aa0ca5632070252714a9f2949a"
-SEQUENCES = [("4966d7644044e433", 16), ("625bb4c60e3c10e8", 21)]
+FIGURES = "27d0b1e224f5b1ac5513fb87996c58ed207c35f93e59170ca5d7b7be13319040"
+SEQUENCES = [("fc5eefcaab732daa", 16), ("1eacf580d3957929", 21)]
 
 
 def test_the_figures_are_those_of_line_v1():

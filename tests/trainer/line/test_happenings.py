@@ -5,11 +5,13 @@ import pytest
 from support.quiet_line import FLUXES, NAMES, TCS, changes, column, quiet, run
 
 from trainer.datasets.records import Event
+from trainer.line.clogging import clog
 from trainer.line.config import LineConfig
 from trainer.line.instruments import _noise_sigma
 from trainer.line.schedule import SCHEDULED, Scheduled
-from trainer.line.signals import Streams
+from trainer.line.signals import Grid, Streams
 from trainer.line.simulator import simulate, simulate_sequence
+from trainer.line.tundish import melt
 
 AT_S = 300.0
 
@@ -81,19 +83,35 @@ def test_release_surges_the_level_after_the_stopper_has_crept_open_and_then_clos
     config = quiet(clogging_release={"per_hour": 1.0}, level={"turbulence_mm": (0, 0), "bulging_mm": (0, 0)})
     still = {"weight_wander_t": 0.0, "change_fall_share": (0.0, 0.0)}
     config = LineConfig.model_validate(config.model_dump() | {"tundish": config.tundish.model_dump() | still})
-    seen = 0
+    surges: list[float] = []
     for made in (simulate_sequence(config, strand=s, index=0, duration_s=7200, seed=6, schedule=()) for s in range(4)):
         level, stopper = column(made, "mould_level_mm"), column(made, "stopper_position_pct")
         for event in (event for event in made.events if event.type == "clogging_release"):
             at = (event.onset_ms - int(made.sequence.event_time_ms[0])) // 500
-            creep, surge = stopper[at - 2] - stopper[max(at - 1200, 0)], np.diff(level[at : at + 10]) * 2
+            # Over the hour before; a nozzle that clogged earlier stands still by then.
+            creep, surge = stopper[at - 2] - stopper[max(at - 7200, 0) : at].min(), np.diff(level[at : at + 10]) * 2
             assert creep > 0.2
-            assert 0.3 < surge.max() < 4.5  # mm/s as the scan shows it, behind its filter
+            surges.append(surge.max())
             assert level[at : at + 20].max() > 1.0
             assert stopper[at + 120] < stopper[at - 2] - 1.0
             assert np.argmax(level[at : at + 30] > 0.5) <= np.argmax(stopper[at : at + 30] < stopper[at - 2] - 0.5)
-            seen += 1
-    assert seen >= 4
+    assert len(surges) >= 4
+    assert 1 <= np.median(surges) <= 4  # mm/s, as the scan shows it behind its filter
+    assert 0.5 < min(surges) <= max(surges) < 6  # the largest jumps of the most clogged nozzles go beyond
+
+
+def test_release_is_tagged_by_the_jump_that_really_happened():
+    config, tagged = LineConfig(), 0
+    for strand in range(12):
+        streams = Streams(3, 0, strand, 0)
+        grid = Grid(0.1, 60.0, np.arange(-600, 72_000) * 0.1)
+        nozzle = clog(config, grid, (400.0, 6800.0), streams)
+        for release in nozzle.releases:
+            step = grid.index(release.at_s + 0.05)
+            assert nozzle.opening[step + 1] - nozzle.opening[step] == pytest.approx(release.jump, abs=1e-3)
+            assert nozzle.opening.max() <= 1.0
+            tagged += 1
+    assert tagged >= 5
 
 
 def test_glitch_moves_the_measured_level_before_the_stopper_and_the_real_one_after_it():
@@ -115,7 +133,7 @@ def test_overspray_shows_at_the_straightener_minutes_later_and_colder_than_900_d
         made = run(quiet(cooling={"scale_per_hour": 0.0}), [Scheduled("transverse_crack", AT_S)], 2700, seed)
         event = next(event for event in made.events if event.type == "transverse_crack")
         lag_s = seconds(event, event.detectable_ms)
-        assert 120 <= lag_s <= 8 * 60
+        assert 3 * 60 <= lag_s <= 8 * 60
         surface = column(made, "strand_surface_temp_c")
         first, last = int(2 * (AT_S + lag_s + 60)), int(2 * (AT_S + seconds(event, event.end_ms)))
         cold.append(surface[first:last].mean())
@@ -136,9 +154,9 @@ def test_superheat_is_above_35_kelvin_while_segregation_is_labelled():
     made = run(config, [Scheduled("segregation", AT_S)], 2400)
     event = next(event for event in made.events if event.type == "segregation")
     first, last = (int(2 * (AT_S + seconds(event, at))) for at in (event.detectable_ms, event.end_ms))
-    coolest = min(config.tundish.liquidus_c.values()), max(config.tundish.liquidus_c.values())
-    temperature = column(made, "tundish_temp_c")[first:last]
-    assert any(temperature.min() - liquidus >= 34.5 for liquidus in coolest) or temperature.min() > 1555
+    grade = melt(config, Streams(4, 0, 1, 2)).grade
+    superheat = column(made, "tundish_temp_c")[first:last] - config.tundish.liquidus_c[grade]
+    assert 34.5 <= superheat.min() <= superheat.max() <= 43
     assert seconds(event, event.end_ms) >= 600
 
 

@@ -62,6 +62,28 @@ def test_twins_agree_in_every_statistic_of_every_channel_and_differ_in_lag(kind:
     )
 
 
+def test_no_statistic_of_one_channel_tells_twins_apart_in_a_minute_cut_out_of_the_pattern() -> None:
+    """Windows that end in the middle of a pattern, where no statistic need agree: it must not separate either."""
+    rng = np.random.default_rng(5)
+    found: dict[str, list[list[float]]] = {}
+    for seed in range(60):
+        for which, happening in enumerate(pair("sticker", seed)):
+            lower = happening.kernels[0].first_s([2, 3], -1.0)
+            ends_s = lower + rng.uniform(0, 40)
+            inside = (ends_s - 60 <= TIME_S) & (ends_s >= TIME_S)
+            for channel, signal in enumerate(traces(happening)[:4]):
+                values = signal[inside] + rng.normal(0, 1.5, inside.sum())
+                time = TIME_S[inside] - ends_s
+                slope = np.polyfit(time, values, 1)[0]
+                named = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max(),
+                         "last": values[-1], "slope": slope}  # fmt: skip
+                for name, value in named.items():
+                    found.setdefault(f"{channel} {name}", [[], []])[which].append(float(value))
+    for name, (ours, theirs) in found.items():
+        wins = np.mean([a > b for a in ours for b in theirs])
+        assert 0.3 < wins < 0.7, (name, wins)  # the area under the ROC curve of this statistic alone
+
+
 def lag_s(upper: npt.NDArray[np.float64], lower: npt.NDArray[np.float64]) -> float:
     """By how much the lower row follows the upper."""
     lags = np.arange(-60, 61)

@@ -86,7 +86,7 @@ class ClogRelease(Happening):
 
     per_hour: float = rate(0.36)
     natural_per_hour: float = natural(0.03)
-    usual_closed: float = parameter(0.13, "1", 0.0, 1.0, "computed: the rate comes out as configured")
+    usual_closed: float = parameter(0.24, "1", 0.0, 1.0, "computed: the rate comes out as configured")
     steepness: float = parameter(12.0, "1", 0.0, 100.0, "b of lambda0*exp(b(1-C)), assumed")
     jump: Span = parameter((0.05, 0.20), "1", 0.0, 0.5, "assumed")
     summary_from: float = parameter(0.15, "1", 0.0, 1.0, "by design: a third of the jumps")
@@ -141,6 +141,6 @@ class InternalCrack(Happening):
     natural_per_hour: float = natural(0.01)
     flow_fall_share: Span = parameter((0.15, 0.30), "1", 0.0, 0.9, "15 %, assumed")
     ramp_s: float = parameter(10.0, "s", 1.0, 300.0, "assumed")
-    lasts_s: Span = parameter((300.0, 600.0), "s", 60.0, 7200.0, "5 min, assumed")
+    lasts_s: Span = parameter((340.0, 600.0), "s", 60.0, 7200.0, "5 min below 15 % once the zone has followed")
     detectable_s: float = parameter(60.0, "s", 0.0, 600.0, "assumed: longer than a hiccup of the valve")
     ignore_s: float = parameter(120.0, "s", 0.0, 1000.0, "assumed")

@@ -15,7 +15,7 @@ class Geometry(Section):
     row_spacing_m: float = parameter(0.12, "m", 0.05, 0.3, "assumed")
     column_spacing_m: float = parameter(0.60, "m", 0.05, 2.0, "assumed: two columns at -0.30 and +0.30 m")
     zone2_to_pyrometer_m: float = parameter(6.0, "m", 1.0, 25.0, "6 m is 5 min at 1.2 m/min; which zone: assumed")
-    zone5_to_pyrometer_m: float = parameter(3.6, "m", 1.0, 25.0, "assumed: 3 min at 1.2 m/min")
+    zone5_to_pyrometer_m: float = parameter(4.8, "m", 1.0, 25.0, "4 min at 1.2 m/min, assumed; 3 to 8 min at any")
     piece_m: float = parameter(10.0, "m", 2.0, 40.0, "assumed: length of a cut piece")
 
 
@@ -38,7 +38,7 @@ class Tundish(Section):
     weight_t: Span = parameter((40.0, 44.0), "t", 15.0, 70.0, "35 to 45 (weak)")
     weight_wander_t: float = parameter(0.6, "t", 0.0, 3.0, "assumed")
     change_fall_share: Span = parameter((0.20, 0.40), "1", 0.0, 0.6, "ladle change, assumed")
-    change_min: Span = parameter((2.5, 5.0), "min", 1.0, 10.0, "assumed; agrees with 2.8 t/min cast meanwhile")
+    cast_t_min: float = parameter(2.8, "t/min", 0.5, 20.0, "computed: 230 x 1350 mm at 1.2 m/min, 7.4 t/m3")
     refill_min: Span = parameter((4.0, 8.0), "min", 1.0, 20.0, "assumed")
     temperature_c: Span = parameter((1547.0, 1551.0), "°C", 1450.0, 1620.0, "1545 to 1555 (weak)")
     liquidus_c: dict[Grade, float] = Field(
@@ -64,7 +64,7 @@ class Level(Section):
     turbulence_decay_s: float = parameter(2.5, "s", 0.3, 30.0, "assumed")
     bulging_mm: Span = parameter((0.0, 0.4), "mm", 0.0, 5.0, "assumed: quiet bulging")
     roll_pitch_m: Span = parameter((0.2, 0.3), "m", 0.1, 0.6, "assumed")
-    clogging_per_min: Span = parameter((0.002, 0.012), "1/min", 0.0, 0.05, "r 0.002 to 0.02, assumed")
+    clogging_per_min: Span = parameter((0.002, 0.006), "1/min", 0.0, 0.05, "r 0.002 to 0.02, assumed; its low end")
     clogged_to: float = parameter(0.7, "1", 0.2, 1.0, "assumed: deposits stop growing at this share of the opening")
     argon_nl_min: Span = parameter((4.0, 7.0), "NL/min", 0.0, 20.0, "3 to 8 (weak)")
     argon_wander_nl_min: float = parameter(0.15, "NL/min", 0.0, 2.0, "assumed")
