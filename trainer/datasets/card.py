@@ -151,35 +151,28 @@ def _records(records: PlantRecords | None) -> Section:
         return Section(title, notes=("None in this dataset: labels are the truth.",))
     rows = [
         (
-            row.target,
+            row.type,
+            ", ".join(row.written) or "-",
             f"{row.happened:,}",
-            f"{row.happened - row.missed:,}",
             f"{row.missed:,}",
             percent(row.missed, row.happened),
-            f"{row.other_type:,}",
+            *("-" if spread is None else f"{spread.median:.1f}" for spread in (row.delay_h, row.position_error_m)),
         )
-        for row in records.targets
+        for row in records.types
     ]
-    healed = sum(row.healed_recorded for row in records.targets)
     false = sum(records.false.values())
-    notes = [
-        "Labels are the truth; this is what a plant would have had. Defects that healed are not counted as missed."
-    ]
-    if healed:
-        notes.append(f"Healed, yet recorded: {healed:,}.")
     told = f" ({_listed(records.false)})" if records.false else ""
-    notes.append(f"Recorded though nothing happened: {false:,}{told}.")
+    notes = [
+        "Labels are the truth; this is what a plant would have had.",
+        "Missed: without a record, of the defects that did not heal. Late (after the end) and off are medians.",
+        f"Recorded though nothing happened: {false:,}{told}.",
+    ]
+    if healed := {row.type: row.healed_recorded for row in records.types if row.healed_recorded}:
+        notes.append(f"Healed, yet recorded: {_listed(healed)}.")
     if records.look_alikes:
         notes.append(f"Look-alikes recorded as defects: {_listed(records.look_alikes)}.")
-    for what, spread, unit in (
-        ("Delay of a record after the defect's end", records.delay_h, "h"),
-        ("Error of a recorded position", records.position_error_m, "m"),
-    ):
-        if spread is not None:
-            _, p10, median, p90, _ = _spread(spread)
-            notes.append(f"{what}: median {median} {unit}, p10 {p10} {unit}, p90 {p90} {unit}.")
-    header = ("target", "happened", "recorded", "missed", "share missed", "other type")
-    return Section(title, header, tuple(rows), tuple(notes))
+    header = ("type", "written as", "true", "missed", "share", "late, h", "off, m")
+    return Section(title, header, tuple(rows), tuple(notes), texts=2)
 
 
 def _sensors(facts: DatasetFacts) -> Section:

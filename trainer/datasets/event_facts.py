@@ -9,8 +9,6 @@ import numpy as np
 
 from trainer.datasets.records import FALSE_RECORD, SPLITS, Difficulty, Event, Split
 
-"""Type of an event that never happened: the plant wrote it down in error."""
-
 DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
 UNTAGGED = "untagged"
 
@@ -59,22 +57,26 @@ class EventCount:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetRecords:
-    """What the plant wrote down of one target's defects.
+class TypeRecords:
+    """What the plant wrote down of one type of defect.
 
     Attributes:
-        target: its name.
-        happened: defects that did not heal; one that heals leaves nothing to write down.
+        type: of the defects.
+        happened: those that did not heal; one that heals leaves nothing to write down.
         missed: of those, without a record.
-        other_type: of those, recorded as another type.
+        written: recorded type → how many of those were recorded as that.
         healed_recorded: healed ones that were recorded all the same.
+        delay_h: from the end to the record, hours.
+        position_error_m: distance of the recorded position from the true one, metres.
     """
 
-    target: str
+    type: str
     happened: int
     missed: int
-    other_type: int
+    written: dict[str, int]
     healed_recorded: int
+    delay_h: Spread | None
+    position_error_m: Spread | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,14 @@ class PlantRecords:
     """What the plant wrote down, against what happened.
 
     Attributes:
-        targets: of the defects, by target.
+        types: of the defects, by type.
         false: recorded type → records of what never happened.
         look_alikes: type of look-alike → how many were recorded as if they were defects.
-        delay_h: from a defect's end to its record, hours.
-        position_error_m: distance of a defect's recorded position from its own, metres.
     """
 
-    targets: tuple[TargetRecords, ...]
+    types: tuple[TypeRecords, ...]
     false: dict[str, int]
     look_alikes: dict[str, int]
-    delay_h: Spread | None
-    position_error_m: Spread | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,28 +177,33 @@ def _pairs(events: Iterable[Event]) -> int:
 
 
 def _records(events: Sequence[Event], targets: Sequence[str]) -> PlantRecords | None:
-    if not any(event.recorded_type is not None for event in events):
-        return None
     recorded = [event for event in events if event.recorded_type is not None]
-    kept = [event for event in recorded if event.target is not None]
-    delays = [(event.recorded_at_ms - event.end_ms) / 3_600_000 for event in kept if event.recorded_at_ms is not None]
-    errors = [abs(event.recorded_position_m - event.position_m) for event in kept]
+    if not recorded:
+        return None
+    by_type: dict[tuple[int, str], list[Event]] = {}
+    for event in events:
+        if event.target is not None:
+            by_type.setdefault((targets.index(event.target), event.type), []).append(event)
     false = Counter(event.recorded_type or "" for event in recorded if event.type == FALSE_RECORD)
     return PlantRecords(
-        targets=tuple(_target_records([event for event in events if event.target == name], name) for name in targets),
+        types=tuple(_type_records(kind, by_type[target, kind]) for target, kind in sorted(by_type)),
         false=dict(sorted(false.items())),
         look_alikes=dict(sorted(Counter(event.type for event in recorded if is_look_alike(event)).items())),
-        delay_h=Spread.of(delays),
-        position_error_m=Spread.of([error for error in errors if np.isfinite(error)]),
     )
 
 
-def _target_records(defects: Sequence[Event], target: str) -> TargetRecords:
+def _type_records(kind: str, defects: Sequence[Event]) -> TypeRecords:
     happened = [event for event in defects if not event.healed]
-    return TargetRecords(
-        target=target,
+    kept = [event for event in defects if event.recorded_type is not None]
+    written = Counter(event.recorded_type for event in happened if event.recorded_type is not None)
+    delays = [(event.recorded_at_ms - event.end_ms) / 3_600_000 for event in kept if event.recorded_at_ms is not None]
+    errors = [abs(event.recorded_position_m - event.position_m) for event in kept]
+    return TypeRecords(
+        type=kind,
         happened=len(happened),
         missed=sum(event.recorded_type is None for event in happened),
-        other_type=sum(event.recorded_type not in (None, event.type) for event in happened),
-        healed_recorded=sum(event.recorded_type is not None for event in defects if event.healed),
+        written=dict(sorted(written.items())),
+        healed_recorded=sum(event.healed for event in kept),
+        delay_h=Spread.of(delays),
+        position_error_m=Spread.of([error for error in errors if np.isfinite(error)]),
     )

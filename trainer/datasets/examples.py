@@ -63,15 +63,10 @@ def choose(events: Sequence[Event], split_of: Mapping[str, Split], targets: Sequ
     for kind in sorted(defects, key=lambda kind: (targets.index(defects[kind][0].target or ""), kind)):
         matched = [event for event in defects[kind] if event.pair_id in paired]
         defect = _typical(matched or defects[kind], split_of)
-        imitating = {
-            name: found
-            for name, group in look_alikes.items()
-            if (found := [event for event in group if event.look_alike_of == kind])
-        }
-        partners |= set(imitating)
-        names = sorted(imitating, key=lambda name: (-len(imitating[name]), name))
-        beside = [_partner(defect, imitating[name], split_of) for name in names[:LOOK_ALIKES]]
-        comparisons.append(Comparison((defect, *beside), tuple(names[LOOK_ALIKES:])))
+        beside = _imitating(defect, look_alikes, split_of)
+        partners |= {event.type for event in beside}
+        left_out = tuple(event.type for event in beside[LOOK_ALIKES:])
+        comparisons.append(Comparison((defect, *beside[:LOOK_ALIKES]), left_out))
     alone = sorted(set(look_alikes) - partners)
     return comparisons + [Comparison((_typical(look_alikes[name], split_of),)) for name in alone]
 
@@ -84,10 +79,15 @@ def _by_type(events: Sequence[Event], *, look_alikes: bool) -> dict[str, list[Ev
     return groups
 
 
-def _partner(defect: Event, candidates: Sequence[Event], split_of: Mapping[str, Split]) -> Event:
-    """The look-alike matched to this very defect, or a typical one."""
-    matched = [event for event in candidates if event.pair_id is not None and event.pair_id == defect.pair_id]
-    return _typical(matched or candidates, split_of)
+def _imitating(defect: Event, look_alikes: Mapping[str, Sequence[Event]], split_of: Mapping[str, Split]) -> list[Event]:
+    """One look-alike of each type that imitates a defect: what is matched to it first, then the most frequent."""
+    found: list[tuple[bool, int, str, Event]] = []
+    for kind, group in look_alikes.items():
+        candidates = [event for event in group if event.look_alike_of == defect.type]
+        matched = [event for event in candidates if event.pair_id is not None and event.pair_id == defect.pair_id]
+        if candidates:
+            found.append((not matched, -len(candidates), kind, _typical(matched or candidates, split_of)))
+    return [event for *_, event in sorted(found, key=lambda entry: entry[:3])]
 
 
 def _typical(events: Sequence[Event], split_of: Mapping[str, Split]) -> Event:

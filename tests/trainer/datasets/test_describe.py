@@ -116,16 +116,16 @@ def test_lead_times_of_what_had_an_impact(facts):
 def test_plant_records(facts):
     records = facts.events.records
     assert records is not None
-    sticker, quality = records.targets
+    sticker, crack = records.types
     # The sticker that healed left nothing to write down, so nobody missed it.
-    assert (sticker.happened, sticker.missed, sticker.other_type, sticker.healed_recorded) == (1, 0, 1, 0)
-    assert (quality.happened, quality.missed, quality.other_type) == (2, 1, 0)
+    assert (sticker.happened, sticker.missed, sticker.written, sticker.healed_recorded) == (1, 0, {"crack": 1}, 0)
+    assert (crack.happened, crack.missed, crack.written) == (2, 1, {"crack": 1})
     assert records.false == {"crack": 1}
     assert records.look_alikes == {"film_fracture": 1}
-    assert records.delay_h is not None
-    assert (records.delay_h.count, records.delay_h.min, records.delay_h.median) == (2, 2, 3)
-    assert records.position_error_m is not None
-    assert (records.position_error_m.count, records.position_error_m.median) == (1, 0.5)
+    assert table(facts, "Plant records") == [
+        ("sticker", "crack", "1", "0", "0 %", "4.0", "-"),
+        ("crack", "crack", "2", "1", "50.00 %", "2.0", "0.5"),
+    ]
 
 
 def test_a_healed_defect_that_was_recorded_is_told_apart(tmp_path):
@@ -136,7 +136,7 @@ def test_a_healed_defect_that_was_recorded_is_told_apart(tmp_path):
         writer.add(told_sequence("a", 0, 30, 0), [event])
     records = describe(Dataset.open(tmp_path / "d")).events.records
     assert records is not None
-    (sticker,) = records.targets
+    (sticker,) = records.types
     assert (sticker.happened, sticker.missed, sticker.healed_recorded) == (0, 0, 1)
 
 

@@ -59,6 +59,14 @@ def test_no_more_than_three_types_stand_beside_a_defect_the_most_frequent_first(
     assert found.left_out == ("powder",)
 
 
+def test_what_is_matched_stands_next_to_the_defect_however_rare_its_type():
+    often = [film(f"{kind}-{number}", kind=kind) for kind in ("patch", "powder", "step") for number in range(2)]
+    defect, rare = replace(sticker("s", "a", 20), pair_id="p"), replace(film("r", kind="zone_fault"), pair_id="p")
+    (found,) = choose([defect, *often, rare], SPLIT_OF, ("sticker",))
+    assert [event.type for event in found.events] == ["sticker", "zone_fault", "patch", "powder"]
+    assert found.left_out == ("step",)
+
+
 def test_a_look_alike_of_nothing_or_of_what_is_not_there_is_shown_alone_and_a_false_record_never():
     events = [
         replace(film("step", kind="speed_step"), look_alike_of=None),
