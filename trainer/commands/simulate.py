@@ -81,21 +81,23 @@ def _config(rates: list[str], thermocouples: str, *, natural: bool) -> "LineConf
         config = config.at_natural_rates() if natural else config
         return config.with_rates(dict(_rate(pair, config) for pair in rates))
     except ValidationError as error:
-        what = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise UsageError(
-            f"{what}, of {'--thermocouples' if ' rows' in what or ' columns' in what else '--rate'}"
-        ) from error
+        raise UsageError(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}, of --thermocouples") from error
 
 
 def _rate(pair: str, config: "LineConfig") -> tuple[str, float]:
+    from trainer.line.figures.base import MOST_PER_HOUR
+
     kind, _, number = pair.partition("=")
     known = config.happenings()
     try:
-        if kind in known:
-            return kind, float(number)
+        per_hour = float(number)
     except ValueError:
-        pass
-    raise UsageError(f"expected TYPE=N with a type of {', '.join(known)}, got `{pair}` at --rate")
+        kind = ""
+    if kind not in known:
+        raise UsageError(f"expected TYPE=N with a type of {', '.join(known)}, got `{pair}` at --rate")
+    if not 0 <= per_hour <= MOST_PER_HOUR:
+        raise UsageError(f"expected 0 to {MOST_PER_HOUR:g} events in a strand-hour, got `{pair}` at --rate")
+    return kind, per_hour
 
 
 def _simulate(

@@ -66,6 +66,7 @@ class DatasetWriter:
         if not self._sensor_names.issuperset(name for symmetry in symmetries for pair in symmetry for name in pair):
             raise ValueError(f"a symmetry names sensors that are not among {sorted(self._sensor_names)}: {symmetries}")
         self._infos: list[SequenceInfo] = []
+        self._names: set[str] = set()
         self._chosen: dict[str, Split] = {}
         self._events: list[Event] = []
         self._info: DatasetInfo | None = None
@@ -122,13 +123,14 @@ class DatasetWriter:
                 sha256=sequence_digest(sequence),
             )
         )
+        self._names.add(sequence.sequence_id)
         if split is not None:
             self._chosen[sequence.sequence_id] = split
         self._events.extend(events)
 
     def _check(self, sequence: SequenceData, events: Sequence[Event]) -> None:
         name = sequence.sequence_id
-        if any(info.sequence_id == name for info in self._infos):
+        if name in self._names:
             raise ValueError(f"sequence {name} was added before")
         if not name or name != Path(name).name or name.startswith("."):
             raise ValueError(f"sequence id {name!r} is no file name")

@@ -1,7 +1,8 @@
 """From a sequence's scans to the records that arrive at Kafka: which, in what order, when, stamped with what time.
 
 A sequence is soiled by itself: whatever is still under way at its end arrives with its last scan, so that its dirt
-does not reach into the strand's next sequence. Its first and last scan are never lost in a gap.
+does not reach into the strand's next sequence, as long as the pause between them is longer than the clock may be
+wrong by. Its first and last scan are never lost in a gap.
 """
 
 from dataclasses import dataclass, fields

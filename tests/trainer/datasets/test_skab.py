@@ -92,7 +92,7 @@ def test_rows_out_of_order_are_dropped_and_told(source, tmp_path):
         ([row(1)], HEADER + ";x", r"expected `no further column`, got `x` at .*row 1, column 12"),
         ([row(1), row(2) + ";9"], HEADER, r"expected 11 columns, got 12 at .*7\.csv, row 3"),
         ([row(1), row(2)[:30]], HEADER, r"expected 11 columns, got \d at .*7\.csv, row 3"),
-        ([row(1), ""], HEADER, r"expected 11 columns, got 0 at .*7\.csv, row 3"),
+        ([row(1), "", row(2)], HEADER, r"expected 11 columns, got 0 at .*7\.csv, row 3"),
         ([row(1), row(2, first="abc")], HEADER, r"expected a number, got `abc` at .*row 3, column Accelerometer1RMS"),
         ([row(1, first="inf")], HEADER, r"expected a number, got `inf` at .*row 2, column Accelerometer1RMS"),
         ([row(1, anomaly="0.5")], HEADER, r"expected 0 or 1, got `0\.5` at .*7\.csv, row 2, column anomaly"),

@@ -112,7 +112,11 @@ def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
         (["--out", "x", "--force"], "error: expected no --force beside --out"),
         (["--out", "x", "--rate", "sticker"], "error: expected TYPE=N"),
         (["--out", "x", "--rate", "earthquake=1"], "error: expected TYPE=N"),
-        (["--out", "x", "--rate", "sticker=99"], "error: expected 0.0 to 20.0 1/strand-hour, got 99.0 at per_hour"),
+        (
+            ["--out", "x", "--rate", "sticker=99"],
+            "error: expected 0 to 20 events in a strand-hour, got `sticker=99` at --rate",
+        ),
+        (["--out", "x", "--rate", "sticker=nan"], "error: expected 0 to 20 events in a strand-hour, got `sticker=nan`"),
         (["--out", "x", "--thermocouples", "3"], "error: expected ROWSxCOLUMNS, got `3` at --thermocouples"),
         (["--out", "x", "--thermocouples", "0x3"], "error: expected 1 to 20 1, got 0 at rows, of --thermocouples"),
         (["--recording", "y.npz", "--natural"], "error: expected no --natural beside --recording"),

@@ -52,9 +52,14 @@ def of_width(lines: Iterable[tuple[int, list[str]]], width: int, path: Path) -> 
     Raises:
         ContractError: a ragged row.
     """
+    blank: int | None = None
     for number, cells in lines:
-        if len(cells) != width:
-            raise ContractError(f"expected {width} columns, got {len(cells)} at {path}, row {number}")
+        if not cells:  # blank lines are let pass at the end of a file, where editors leave them
+            blank = number if blank is None else blank
+            continue
+        if blank is not None or len(cells) != width:
+            row, got = (number, len(cells)) if blank is None else (blank, 0)
+            raise ContractError(f"expected {width} columns, got {got} at {path}, row {row}: mend that row or drop it")
         yield number, cells
 
 
@@ -68,7 +73,7 @@ def check_header(found: Sequence[str], expected: Sequence[str], path: Path) -> N
         want = expected[index] if index < len(expected) else "no further column"
         got = found[index] if index < len(found) else "nothing"
         if want != got:
-            raise ContractError(f"expected `{want}`, got `{got}` at {path}, row 1, column {index + 1}")
+            raise ContractError(f"expected `{want}`, got `{got}` at {path}, row 1, column {index + 1}: mend the header")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Place:
     def refuse(self, index: int, expected: str, got: object) -> ContractError:
         """The error that names one cell; for the caller to raise."""
         where = f"{self.path}, row {self.rows[index]}, column {self.column}"
-        return ContractError(mismatch(expected, f"`{got}`", where))
+        return ContractError(f"{mismatch(expected, f'`{got}`', where)}: mend that cell or drop its row")
 
     def finite(self, values: Floats, shown: Sequence[object] | Floats) -> Floats:
         """The values, NaN among them, if each fits a float32; `shown` is how the file writes them.

@@ -33,14 +33,17 @@ class Section(BaseModel):
         return self
 
 
+MOST_PER_HOUR = 20.0
+
+
 def rate(per_hour: float, source: str = "assumed; far denser than on a caster, to learn from") -> Any:
     """How often something happens on one strand, in training data."""
-    return parameter(per_hour, "1/strand-hour", 0.0, 20.0, source)
+    return parameter(per_hour, "1/strand-hour", 0.0, MOST_PER_HOUR, source)
 
 
 def natural(per_hour: float, source: str = "assumed") -> Any:
     """How often something happens on one strand of a real caster."""
-    return parameter(per_hour, "1/strand-hour", 0.0, 20.0, source)
+    return parameter(per_hour, "1/strand-hour", 0.0, MOST_PER_HOUR, source)
 
 
 class Happening(Section):
