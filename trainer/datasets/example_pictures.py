@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from models.features import Sensor, stem
 from trainer.datasets.examples import Trace
-from trainer.figures import BLUE, GREEN, GREY, ORANGE, RED, svg_style, svg_text
+from trainer.svg import BLUE, GREEN, GREY, ORANGE, RED, svg_style, svg_text
 
 ROWS = 6
 """So many sensors are shown at most."""

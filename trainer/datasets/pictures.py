@@ -14,7 +14,7 @@ from trainer.datasets.describe import Advance, DatasetFacts
 from trainer.datasets.example_pictures import draw_examples, shown_sensors, words
 from trainer.datasets.examples import Comparison, Trace, choose, trace
 from trainer.datasets.records import SPLITS, Split
-from trainer.figures import BLUE, GREEN, GREY, ORANGE, RED, svg_style, svg_text
+from trainer.svg import BLUE, GREEN, GREY, ORANGE, RED, svg_style, svg_text
 
 SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
 

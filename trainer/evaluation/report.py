@@ -9,7 +9,7 @@ from typing import Any
 
 from trainer.evaluation.evaluate import Evaluation, TargetScores, wanted_lead_s
 from trainer.evaluation.events import NO_CAUSE
-from trainer.figures import svg_style, svg_text
+from trainer.svg import svg_style, svg_text
 
 PLANT_TARGETS = {
     "sticker": "false at most 1 a strand-week (0.143 a day), recall ≥ 95 %, lead ≥ 15 s",

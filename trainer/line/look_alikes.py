@@ -42,13 +42,11 @@ def level_retuning(scene: Scene, event: Scheduled, rng: np.random.Generator) -> 
     """Sharper parameters of the level controller for some minutes."""
     figures = scene.config.level_retuning
     ends = event.onset_s + draw(rng, figures.lasts_s)
-    factors = {"loop_proportional": figures.proportional, "loop_integral": figures.integral}
-    profiles = tuple(
-        plateau("loop_proportional" if channel == "loop_proportional" else "loop_integral",
-                event.onset_s, ends, draw(rng, span) - 1, 1.0)
-        for channel, span in factors.items()
-    )  # fmt: skip
-    return _harmless(event, ends, "clogging_release", (_LEVEL, _STOPPER), *profiles)
+    sharper = (
+        plateau("loop_proportional", event.onset_s, ends, draw(rng, figures.proportional) - 1, 1.0),
+        plateau("loop_integral", event.onset_s, ends, draw(rng, figures.integral) - 1, 1.0),
+    )
+    return _harmless(event, ends, "clogging_release", (_LEVEL, _STOPPER), *sharper)
 
 
 def bulging(scene: Scene, event: Scheduled, rng: np.random.Generator) -> Happening:

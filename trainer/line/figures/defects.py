@@ -1,7 +1,7 @@
 """What harms the steel, with how visible it is.
 
 Each defect is tagged when it is drawn, by rule and before any model has seen the line: `summary` if statistics of
-each channel over a window show it, `order` if only the order or the lag between channels does, `partial` between. The
+each channel over a window show it, `order` if it takes the order or the lag between channels, `partial` between. The
 bands below are the rule; about a third of the events of each target fall into each (`tests/trainer/line`).
 """
 
