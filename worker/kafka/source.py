@@ -187,10 +187,18 @@ class Source:
         return start
 
     def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
-        answer = self.client.get_watermark_offsets(partition, timeout=_ANSWER_S)
-        if answer is None:
-            raise DeliveryError(f"expected the bounds of {partition.topic}/{partition.partition}, got no answer")
-        return int(answer[0]), int(answer[1])
+        """The log's bounds; a broker that has just become the leader, or no longer is, is asked again."""
+        problem: object = "no answer"
+        for _ in range(_TRIES):
+            try:
+                answer = self.client.get_watermark_offsets(partition, timeout=_ANSWER_S)
+            except KafkaException as error:
+                problem = error.args[0].str()
+                self.client.list_topics(partition.topic, timeout=_ANSWER_S)  # learns who leads now
+                continue
+            if answer is not None:
+                return int(answer[0]), int(answer[1])
+        raise DeliveryError(f"expected the bounds of {partition.topic}/{partition.partition}, got {problem}")
 
     def _on_message_error(self, error: KafkaError, message: Any) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
