@@ -23,6 +23,7 @@ log = logs.get(__name__)
 
 _ANSWER_S = 5.0
 _TRIES = 6
+_AGAIN_S = 0.1
 _LEAVE_S = 1.5
 _QUIET_S = 0.05
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
@@ -189,12 +190,13 @@ class Source:
     def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
         """The log's bounds; a broker that has just become the leader, or no longer is, is asked again."""
         problem: object = "no answer"
-        for _ in range(_TRIES):
+        deadline = time.monotonic() + _ANSWER_S
+        while time.monotonic() < deadline:
             try:
                 answer = self.client.get_watermark_offsets(partition, timeout=_ANSWER_S)
             except KafkaException as error:
                 problem = error.args[0].str()
-                self.client.list_topics(partition.topic, timeout=_ANSWER_S)  # learns who leads now
+                time.sleep(_AGAIN_S)
                 continue
             if answer is not None:
                 return int(answer[0]), int(answer[1])
