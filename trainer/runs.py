@@ -1,0 +1,151 @@
+"""What trainings came to: one row a run in a `runs.jsonl`, from which an interrupted series goes on.
+
+    log = RunLog(Path("runs.jsonl"))
+    if log.find(key) is None:
+        log.append(row)
+
+A row is written with one call and carried to the disk before the next run begins; a row that a kill cut in two is
+dropped when the file is next read, and its run is made again.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import msgspec
+
+from models.errors import ContractError
+from trainer.config import TrainingConfig
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """How one split's judged windows were scored: means over the targets, and each target."""
+
+    roc_auc: float
+    pr_auc: float
+    targets: dict[str, dict[str, float]]
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished training.
+
+    Attributes:
+        recipe: its name, and what was changed in it.
+        seed: of weights, dropout and sampling.
+        key: tells one run from another, see `run_key`.
+        data_fingerprint: of the dataset.
+        git_commit: of the code.
+        model_type: architecture.
+        parameters: numbers of the model.
+        epochs: trained.
+        best_epoch: the one kept.
+        windows: of one epoch.
+        seconds: of training, validation after each epoch included.
+        threads: of torch.
+        validation: scores on validation of the weights kept; they were chosen by them.
+        test: scores on the test split.
+        history: one entry an epoch.
+    """
+
+    recipe: str
+    seed: int
+    key: str
+    data_fingerprint: str
+    git_commit: str
+    model_type: str
+    parameters: int
+    epochs: int
+    best_epoch: int
+    windows: int
+    seconds: float
+    threads: int
+    validation: Scores
+    test: Scores
+    history: list[dict[str, Any]]
+
+
+def run_key(config: TrainingConfig, data_fingerprint: str) -> str:
+    """A digest of all that decides a run: every field of its configuration, the seed among them, and the data."""
+    said = msgspec.json.encode([config.as_dict(), data_fingerprint], order="deterministic")
+    return hashlib.sha256(said).hexdigest()[:16]
+
+
+class RunLog:
+    """The rows of a `runs.jsonl`; several processes may append to one file.
+
+    Args:
+        path: the file; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self) -> list[RunRow]:
+        """All whole rows, in the order they were written.
+
+        Raises:
+            ContractError: a row is none; names its line.
+        """
+        if not self.path.exists():
+            return []
+        whole, _, _ = self.path.read_bytes().rpartition(b"\n")  # without a line's end it was cut in two
+        rows = []
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                rows.append(msgspec.json.decode(line, type=RunRow))
+            except msgspec.DecodeError as error:
+                raise ContractError(
+                    f"expected a run, got {error} at {self.path}, line {number}: mend or remove it"
+                ) from None
+        return rows
+
+    def find(self, key: str) -> RunRow | None:
+        """The row of a run, if it was made."""
+        return next((row for row in self.rows() if row.key == key), None)
+
+    def append(self, row: RunRow) -> None:
+        """Add a row and see it to the disk.
+
+        Raises:
+            OSError: the system will not take it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # what looks like half a row may be another process's, half written
+            self._drop_half_row(handle)
+            os.write(handle, msgspec.json.encode(row) + b"\n")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    @staticmethod
+    def _drop_half_row(handle: int) -> None:
+        size = os.fstat(handle).st_size
+        text = os.pread(handle, size, 0)
+        if not text.endswith(b"\n"):
+            os.ftruncate(handle, text.rfind(b"\n") + 1)
+
+
+def latest(rows: Iterable[RunRow], data_fingerprint: str) -> list[RunRow]:
+    """The last row of each recipe and seed on one dataset: a recipe that was changed has older ones."""
+    chosen = {(row.recipe, row.seed): row for row in rows if row.data_fingerprint == data_fingerprint}
+    return list(chosen.values())
+
+
+def by_recipe(rows: Iterable[RunRow]) -> Mapping[str, list[RunRow]]:
+    """The rows of each recipe, in the order in which the recipes first occur, by seed."""
+    groups: dict[str, list[RunRow]] = {}
+    for row in rows:
+        groups.setdefault(row.recipe, []).append(row)
+    return {recipe: sorted(group, key=lambda row: row.seed) for recipe, group in groups.items()}
+
+
+def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
+    """Mean and standard deviation (n - 1); of one value the deviation is NaN."""
+    numbers = list(values)
+    return fmean(numbers), stdev(numbers) if len(numbers) > 1 else float("nan")
