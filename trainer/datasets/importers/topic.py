@@ -19,7 +19,7 @@ from trainer.datasets.importers.recorded import ImportReport, event_between, ref
 from trainer.datasets.importers.strand_scans import CastingSequences, EventTimeRange
 from trainer.datasets.importers.table_events import ListedEvent, event_rows
 from trainer.datasets.importers.table_mapping import EventTable
-from trainer.datasets.records import SPLITS, Event, SequenceData
+from trainer.datasets.records import FROM_TOPIC, SPLITS, Event, SequenceData
 from trainer.datasets.splits import check_no_leak
 from trainer.datasets.writer import DatasetWriter, refuse_occupied
 
@@ -127,7 +127,7 @@ def import_topic(
     cutter = CastingSequences(manifest.sensor_names, rules or manifest.window, within)
     writer = DatasetWriter(
         out,
-        line="import/kafka",
+        line=FROM_TOPIC,
         seed=seed,
         period_ms=manifest.window.period_ms,
         sensors=manifest.sensors,
@@ -188,7 +188,7 @@ def _check(
 ) -> None:
     """Refuse what cannot be trained on."""
     if not steps:
-        told = ", ".join(f"{number:,} {what}" for what, number in _counts(cutter).items() if number)
+        told = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in _counts(cutter).items() if number)
         raise ContractError(
             f"expected scans for a window of {manifest.window.length} between --from and --to, got {told or 'none'} "
             f"at topic {topic}: widen the range, or --margin where records were published long after they were measured"
