@@ -61,7 +61,9 @@ def command(
     timeout: Timeout = 30.0,
     properties: Properties = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the splits of what is read from Kafka.")] = 1,
-    models: Annotated[Path, typer.Option(help="Folder of the released bundles and `current`.")] = RELEASED,
+    models: Annotated[
+        Path, typer.Option(help="Folder of the released bundles and `current`; models/sequence.", show_default=False)
+    ] = RELEASED,
     rollback_to: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only make this released bundle current.", show_default=False)
     ] = None,

@@ -85,13 +85,22 @@ def test_what_was_taken_in_ahead_of_a_clock_set_back_gives_way_to_what_came_afte
     assert cutter.counts["set_back"] == 4
 
 
-def test_a_strand_in_two_partitions_is_taken_from_the_first():
+def test_what_was_sent_late_after_an_outage_is_kept_from_a_silence_after_what_is_finished():
+    before, live, buffered = range(6), range(30, 33), range(6, 30)
+    sequences, cutter = cut(map(record, [*before, *live, *buffered, *range(33, 36)]))
+    # Nine of the buffer go before the strand is believed: 6 to 14; the silence after 5 ends with 9.
+    assert [steps(sequence) for sequence in sequences] == [list(before), [*range(15, 30), 33, 34, 35]]
+    assert (cutter.counts["late"], cutter.counts["set_back"], cutter.counts["overlapping"]) == (9, 3, 0)
+
+
+def test_a_strand_in_two_partitions_is_taken_from_the_first_and_then_a_silence_later():
     cutter = CastingSequences(BUNDLE.sensor_names, RULES, ALL)
-    for partition in (range(6), range(3, 12)):
+    ended: list[list[int]] = []
+    for partition in (range(6), range(3, 20)):
         assert not [sequence for step in partition for sequence in cutter.take(record(step))]
-        ended = list(cutter.end_partition())
-    assert ended == []
-    assert cutter.counts["overlapping"] == 9
+        ended += [steps(sequence) for sequence in cutter.end_partition()]
+    assert ended == [list(range(6)), list(range(10, 20))]
+    assert cutter.counts["overlapping"] == 7
 
 
 def test_scans_are_kept_by_event_time_while_the_rules_see_all():

@@ -2,15 +2,16 @@
 
 What is kept is what a worker would have taken in: the decoding of `models.messages`, the acceptance of
 `models.windows`. Two things differ, because a dataset's times must rise. Where a strand's clock was set back (the tenth
-late scan in a row), what had been accepted from there on is left out in favour of what was accepted after. And a
-stretch whose times overlap a sequence that is already finished (a strand that two partitions carry) is left out whole.
+late scan in a row), what had been accepted from there on is left out in favour of what was accepted after. And what
+does not lie a silence away from a sequence that is already finished (a buffer sent after a long outage, when the scans
+before it are written already; a strand that two partitions carry) is left out.
 
 A casting sequence ends at a silence longer than a window's largest gap and than a window: within shorter ones windows
 start anew by themselves, and two sequences that lie closer could not be given to different splits.
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ class _Strand:
         heat = scan.heat_id
         # Each decoded scan brings a text of its own; one a heat is enough.
         self.heat_ids.append(self.heat_ids[-1] if self.heat_ids and self.heat_ids[-1] == heat else heat)
+
+    def drop_first(self, rows: int, sensors: int) -> None:
+        """Drop the first rows."""
+        del self.times[:rows], self.values[: rows * sensors], self.seqs[:rows], self.positions[:rows]
+        del self.heat_ids[:rows]
 
     def cut_from(self, event_time_ms: int, sensors: int) -> int:
         """Drop the rows from a time on; how many those were."""
@@ -141,23 +147,30 @@ class CastingSequences:
         self._open = {}
 
     def _finish(self, strand_id: str, strand: _Strand) -> Iterator[SequenceData]:
+        self._drop_overlap(strand_id, strand)
         rows = len(strand.times)
-        if not rows:
-            return
-        begin, end = strand.times[0], strand.times[-1]
-        spans = self._spans.get(strand_id, [])
         if rows < self._rules.length:
             self.counts["short"] += rows
-        elif any(
-            begin <= other_end + self.pause_ms and other_begin <= end + self.pause_ms
-            for other_begin, other_end in spans
-        ):
-            self.counts["overlapping"] += rows
         else:
-            self._spans.setdefault(strand_id, []).append((begin, end))
+            self._spans.setdefault(strand_id, []).append((strand.times[0], strand.times[-1]))
             self.counts["used"] += rows
             yield self._sequence(strand_id, strand)
         strand.clear()
+
+    def _drop_overlap(self, strand_id: str, strand: _Strand) -> None:
+        """Drop all rows up to a silence after the last finished sequence that the open one runs into."""
+        if not strand.times:
+            return
+        begin, end = strand.times[0], strand.times[-1]
+        met = [
+            other_end + self.pause_ms
+            for other_begin, other_end in self._spans.get(strand_id, ())
+            if begin <= other_end + self.pause_ms and other_begin <= end + self.pause_ms
+        ]
+        if met:
+            overlap = bisect_right(strand.times, max(met))
+            strand.drop_first(overlap, len(self._sensors))
+            self.counts["overlapping"] += overlap
 
     def _sequence(self, strand_id: str, strand: _Strand) -> SequenceData:
         times, seqs = np.array(strand.times, np.int64), np.array(strand.seqs, np.int64)
