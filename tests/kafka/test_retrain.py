@@ -108,9 +108,6 @@ def test_a_topic_and_its_events_make_a_better_bundle_current(
         kafka_bootstrap, "strandwatch-trainer", topics.sensors, topics.partitions
     ) == dict.fromkeys(range(topics.partitions), -1001)
 
-    assert retrain("--rollback-to", "old", "--models", str(models))[1]["before"] == "new"
-    assert (models / "current").read_text() == "old\n"
-
 
 @pytest.mark.timeout(200)
 def test_reading_a_range_ends_before_what_is_still_open_and_leaves_out_what_was_aborted(

@@ -236,7 +236,7 @@ def _repairs(cutter: CastingSequences, book: EventBook) -> list[str]:
         "late": "scans that came after a later one",
         "set_back": "scans ahead of a clock that was then set back",
         "short": "scans in sequences shorter than a window",
-        "overlapping": "scans too near to a sequence that was finished (sent late after an outage, or in two partitions)",
+        "overlapping": "scans too near to a finished sequence (sent late after an outage, or in two partitions)",
     }
     lines = [f"left out {counts[what]:,} {kind}" for what, kind in told.items() if counts[what]]
     if book.without_scans:
