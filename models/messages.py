@@ -5,9 +5,11 @@ survives a newer writer and the other way round. `python -m models.schemas` writ
 stand in `models/schemas/`; a test holds them to these types.
 """
 
+from collections.abc import Sequence as Ordered
 from typing import Annotated, Literal, get_args
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from models.alerting import Severity
@@ -103,6 +105,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+_NAN = float("nan")
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _scan_decoder = msgspec.json.Decoder(SensorScan)
 _prediction_decoder = msgspec.json.Decoder(Prediction)
 _alert_decoder = msgspec.json.Decoder(Alert)
@@ -134,6 +138,23 @@ def decode_scan(value: bytes | None) -> SensorScan:
         raise MessageError("encoding", str(error)) from None
     except RecursionError:
         raise MessageError("malformed", "expected a flat JSON object, got one nested without end") from None
+
+
+def scan_row(scan: SensorScan, sensors: Ordered[str]) -> list[float]:
+    """A scan's values in the order of a model's sensors, NaN where one is absent, null or bad.
+
+    Raises:
+        MessageError: a value that no 32-bit float holds.
+    """
+    get = scan.values.get
+    row = [_NAN if (value := get(name)) is None else value for name in sensors]
+    for name, quality in scan.quality.items():
+        if quality == "bad" and name in sensors:
+            row[sensors.index(name)] = _NAN
+    for name, value in zip(sensors, row, strict=True):
+        if abs(value) > _FLOAT32_MAX:
+            raise MessageError("schema", f"expected a 32-bit float, got {value:g} at values.{name}")
+    return row
 
 
 def _is_text(value: bytes) -> bool:

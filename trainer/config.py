@@ -174,6 +174,18 @@ def load_config(recipe: str | None = None, assignments: Iterable[str] = ()) -> T
     return from_dict(settings, f"recipe {recipe}" if recipe else "the configuration")
 
 
+def with_changes(config: TrainingConfig, assignments: Iterable[str]) -> TrainingConfig:
+    """A configuration with some fields changed, `key=value` as for `load_config`.
+
+    Raises:
+        UsageError: no such field, or a value that does not fit.
+    """
+    settings = config.as_dict()
+    for assignment in assignments:
+        _assign(settings, assignment)
+    return from_dict(settings)
+
+
 def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> TrainingConfig:
     """A configuration from plain values, checked.
 

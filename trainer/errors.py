@@ -9,3 +9,7 @@ class TrainingError(StrandwatchError):
 
 class ExportError(StrandwatchError):
     """The exported graph does not compute what the trained model does."""
+
+
+class GateError(StrandwatchError):
+    """A retrained bundle may not take the current one's place: it is worse, or it cannot be told."""

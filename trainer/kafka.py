@@ -1,14 +1,17 @@
-"""The trainer's one door to Kafka: publish scans, idempotently, keyed by strand, at a chosen pace."""
+"""One of the trainer's two doors to Kafka: publish scans, idempotently, keyed by strand, at a chosen pace.
+
+The other, `trainer.kafka_range`, reads; what both need to reach a broker stands here.
+"""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from models.errors import StrandwatchError, UsageError
 from trainer.dirt.stream import Arrival
@@ -29,11 +32,15 @@ _OURS: Mapping[str, object] = {
 
 
 class StreamError(StrandwatchError):
-    """Publishing failed: broker not reached, topic missing, a scan not acknowledged."""
+    """Kafka failed: broker not reached, topic missing, a scan not acknowledged, a record that did not come."""
 
 
-def parse_properties(pairs: Iterable[str]) -> dict[str, str]:
+def parse_properties(pairs: Iterable[str], ours: Collection[str] = tuple(_OURS)) -> dict[str, str]:
     """Properties for librdkafka from `key=value`; a secret only from a file, as `key=@FILE`.
+
+    Args:
+        pairs: as the user gave them.
+        ours: properties that the command sets itself.
 
     Raises:
         UsageError: no `=`, a property that is ours, a secret in the arguments, a file that cannot be read.
@@ -43,7 +50,7 @@ def parse_properties(pairs: Iterable[str]) -> dict[str, str]:
         key, separator, value = pair.partition("=")
         if not separator or not key:
             raise UsageError(f"expected key=value, got `{pair}` at --property")
-        if key in _OURS or key == "bootstrap.servers":
+        if key in ours or key == "bootstrap.servers":
             raise UsageError(f"`{key}` is set by the command itself: leave it out of --property")
         if value.startswith("@"):
             try:
@@ -57,6 +64,31 @@ def parse_properties(pairs: Iterable[str]) -> dict[str, str]:
             )
         properties[key] = value
     return properties
+
+
+def refused_property(error: Exception) -> UsageError:
+    """What there is to say of a client that could not be made; for the caller to raise."""
+    return UsageError(f"librdkafka refuses a property: {error_text(error)}, at --property or --bootstrap")
+
+
+def find_topic(
+    client: Producer | Consumer, topic: str, bootstrap: str, timeout_s: float, reason: Callable[[], str]
+) -> list[int]:
+    """The numbers of a topic's partitions; `reason` tells what was heard of the broker meanwhile.
+
+    Raises:
+        StreamError: broker not reached in time, topic missing.
+    """
+    try:
+        topics = client.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        why = reason() or error_text(error)
+        raise StreamError(
+            f"expected a broker within {timeout_s:g} s, got none at {bootstrap} ({why}): check --bootstrap"
+        ) from error
+    if topic not in topics:
+        raise StreamError(f"expected topic {topic}, got none of that name at {bootstrap}: create it first")
+    return sorted(topics[topic].partitions)
 
 
 class ScanPublisher:
@@ -94,21 +126,12 @@ class ScanPublisher:
             "error_cb": self._note,
         }
         try:
-            self._producer = Producer(settings, logger=_quiet_logger())
+            self._producer = Producer(settings, logger=quiet_logger())
         except (KafkaException, ValueError, TypeError) as error:
-            raise UsageError(f"librdkafka refuses a property: {_text(error)}, at --property or --bootstrap") from error
-        self._find_topic(bootstrap)
-
-    def _find_topic(self, bootstrap: str) -> None:
-        try:
-            topics = self._producer.list_topics(timeout=self._timeout_s).topics
-        except KafkaException as error:
-            why = self._reason or _text(error)
-            raise StreamError(
-                f"expected a broker within {self._timeout_s:g} s, got none at {bootstrap} ({why}): check --bootstrap"
+            raise UsageError(
+                f"librdkafka refuses a property: {error_text(error)}, at --property or --bootstrap"
             ) from error
-        if self._topic not in topics:
-            raise StreamError(f"expected topic {self._topic}, got none of that name at {bootstrap}: create it first")
+        find_topic(self._producer, topic, bootstrap, timeout_s, lambda: self._reason)
 
     def _note(self, error: KafkaError) -> None:
         self._reason = error.str()
@@ -223,14 +246,15 @@ def looped(turn: Callable[[], Iterable[Arrival]]) -> Iterator[Arrival]:
         begins_ms = newest + LOOP_PAUSE_MS
 
 
-def _quiet_logger() -> logging.Logger:
-    # librdkafka's lines would cut through the progress bar; what matters of them comes by `error_cb`.
+def quiet_logger() -> logging.Logger:
+    """For librdkafka's lines, which would cut through the progress bar; what matters of them comes by `error_cb`."""
     logger = logging.getLogger("trainer.kafka.librdkafka")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     return logger
 
 
-def _text(error: Exception) -> str:
+def error_text(error: Exception) -> str:
+    """What a client's exception says, in one line."""
     first = error.args[0] if error.args else error
     return first.str() if isinstance(first, KafkaError) else str(first)

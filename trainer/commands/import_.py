@@ -6,6 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trainer.commands.console import progress, require_writable, tell
+from trainer.commands.topic_range import (
+    Events,
+    From,
+    Margin,
+    Properties,
+    Timeout,
+    To,
+    Topic,
+    read_topic_range,
+)
 
 if TYPE_CHECKING:
     from trainer.datasets.importers.recorded import ImportReport
@@ -163,6 +173,65 @@ def hydraulic(
         f"{counts['cycles']:,} cycles in {counts['blocks']} blocks; positive: {counts['valve_cycles']:,} of the valve, "
         f"{counts['accumulator_cycles']:,} of the accumulator"
     )
+    _tell(report, out, [sentence], as_json=as_json)
+
+
+@app.command("kafka")
+def kafka(
+    bootstrap: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where Kafka is; several by commas.")],
+    out: Out,
+    begin: From = None,
+    end: To = None,
+    events: Events = None,
+    bundle: Annotated[
+        str, typer.Option(help="Whose sensors, targets and period: a bundle's folder or name.")
+    ] = "current",
+    topic: Topic = "casting.sensors",
+    margin: Margin = 1.0,
+    seed: Seed = 1,
+    timeout: Timeout = 30.0,
+    properties: Properties = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Import a stretch of the sensors topic and a table of events.
+
+    events.csv (or .parquet), times as in --from; `end` is not within:
+      run,target,start,end
+      p1.c2.s3,sticker,2026-11-25T06:00:10Z,2026-11-25T06:00:52Z
+    `run` is the strand. A target that the bundle does not have is kept, as
+    what must not alarm.
+
+    Kafka finds records by when they were published, a scan is kept by its
+    event time: --margin is how far the two may lie apart. What a worker
+    drops (scans that come twice or late, rubbish) is left out and counted.
+    A casting sequence ends at a silence longer than a window.
+
+    No group is joined, nothing committed. Reading ends with what was there
+    when it began.
+
+    Example:
+      trainer import kafka --bootstrap 127.0.0.1:9092 --from 2026-11-18 \
+        --events events.csv --out data/week
+    """
+    from models.bundle import read
+
+    require_writable(out)
+    manifest = read(bundle).manifest
+    report = read_topic_range(
+        manifest,
+        out,
+        bootstrap=bootstrap,
+        topic=topic,
+        begin=begin,
+        end=end,
+        margin_h=margin,
+        events=events,
+        seed=seed,
+        timeout_s=timeout,
+        properties=properties,
+    )
+    counts = report.counts
+    sentence = f"{counts['records']:,} records of {counts['strands']} strands read, {counts['used_scans']:,} scans used"
     _tell(report, out, [sentence], as_json=as_json)
 
 

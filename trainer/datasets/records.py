@@ -22,6 +22,9 @@ Difficulty = Literal["summary", "partial", "order"]
 FALSE_RECORD = "false_record"
 """Type of an event that is only a plant's record: something was written down, and nothing had happened."""
 
+FROM_TOPIC = "import/kafka"
+"""The line of what was read from a sensors topic: a plant's own, or whatever was published there."""
+
 Symmetry = tuple[tuple[str, str], ...]
 """Pairs of sensors that may change places together, as left and right of a mould."""
 

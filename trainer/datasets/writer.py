@@ -20,7 +20,7 @@ from models.features import Sensor
 from trainer.datasets.fingerprint import FORMAT, dataset_fingerprint, sequence_digest
 from trainer.datasets.parquet import write_events, write_sequence
 from trainer.datasets.records import DatasetInfo, Event, SequenceData, SequenceInfo, Split, Symmetry
-from trainer.datasets.splits import assign_splits
+from trainer.datasets.splits import assign_group_splits, assign_splits
 
 
 class DatasetWriter:
@@ -37,6 +37,7 @@ class DatasetWriter:
         targets: names of the targets that events may carry.
         configuration: whatever else it was made with, as JSON.
         symmetries: exchanges of sensors that leave a scan one that could have been.
+        deal_by_target: deal the positives of each target 60/20/20, not only those of any.
 
     Raises:
         UsageError: the folder exists and is not empty, or is a file.
@@ -53,6 +54,7 @@ class DatasetWriter:
         targets: Sequence[str],
         configuration: Mapping[str, object] | None = None,
         symmetries: Sequence[Symmetry] = (),
+        deal_by_target: bool = False,
     ) -> None:
         refuse_occupied(path)
         self._path = path
@@ -62,6 +64,7 @@ class DatasetWriter:
         self._head = DatasetInfo(
             line, seed, period_ms, tuple(sensors), tuple(targets), dict(configuration or {}), "", tuple(symmetries)
         )
+        self._deal_by_target = deal_by_target
         self._sensor_names = {sensor.name for sensor in sensors}
         if not self._sensor_names.issuperset(name for symmetry in symmetries for pair in symmetry for name in pair):
             raise ValueError(f"a symmetry names sensors that are not among {sorted(self._sensor_names)}: {symmetries}")
@@ -155,12 +158,20 @@ class DatasetWriter:
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _finish(self) -> None:
-        positives = {info.sequence_id: 0 for info in self._infos if info.sequence_id not in self._chosen}
+    def _dealt(self) -> dict[str, Split]:
+        """The splits of the sequences that were added without one."""
+        positives: dict[str, list[str]] = {
+            info.sequence_id: [] for info in self._infos if info.sequence_id not in self._chosen
+        }
         for event in self._events:
             if event.target is not None and event.sequence_id in positives:
-                positives[event.sequence_id] += 1
-        splits = assign_splits(positives, self._head.seed) | self._chosen
+                positives[event.sequence_id].append(event.target)
+        if self._deal_by_target:
+            return assign_group_splits(positives, self._head.seed)
+        return assign_splits({name: len(targets) for name, targets in positives.items()}, self._head.seed)
+
+    def _finish(self) -> None:
+        splits = self._dealt() | self._chosen
         self._infos = [replace(info, split=splits[info.sequence_id]) for info in self._infos]
         info = replace(
             self._head,

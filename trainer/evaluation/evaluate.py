@@ -15,7 +15,7 @@ from trainer.config import default_alert
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
 from trainer.datasets.labels import LEFT_OUT, label_at
-from trainer.datasets.records import Event, SequenceData, Split
+from trainer.datasets.records import FROM_TOPIC, Event, SequenceData, Split
 from trainer.evaluation.events import EventScores, Trace, judge
 
 CAVEAT = (
@@ -23,6 +23,9 @@ CAVEAT = (
     "stickers and look-alikes. They say nothing about a real caster."
 )
 IMPORTED = "Recorded data of another machine: these scores say nothing about a caster."
+FROM_KAFKA = (
+    "Scans of a topic: these scores hold for the line that published them, and for events as the table tells them."
+)
 
 Scope = Split | Literal["all"]
 """One split, or, for a dataset that nothing was trained on, all of it."""
@@ -64,6 +67,8 @@ class Evaluation:
     @property
     def caveat(self) -> str:
         """What these scores do not show."""
+        if self.dataset.info.line == FROM_TOPIC:
+            return FROM_KAFKA
         return IMPORTED if self.dataset.info.line.startswith("import/") else CAVEAT
 
     def as_dict(self) -> dict[str, Any]:

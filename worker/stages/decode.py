@@ -5,11 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.errors import MessageError
-from models.messages import SensorScan, decode_scan
+from models.messages import decode_scan, scan_row
 from worker.records import DeadLetter, RawRecord, ScanBlock
-
-_NAN = float("nan")
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class Decoder:
@@ -25,7 +22,7 @@ class Decoder:
         for record in records:
             try:
                 scan = decode_scan(record.value)
-                row = self._row(scan)
+                row = scan_row(scan, self._sensors)
             except MessageError as error:
                 dead.append(DeadLetter(record, error.reason, str(error)))
                 continue
@@ -35,14 +32,3 @@ class Decoder:
             values.extend(row)
         rows = np.fromiter(values, np.float32, len(values)).reshape(len(scans), len(self._sensors))
         return ScanBlock(origins, scans, rows, unknown), dead
-
-    def _row(self, scan: SensorScan) -> list[float]:
-        get = scan.values.get
-        row = [_NAN if (value := get(name)) is None else value for name in self._sensors]
-        for name, quality in scan.quality.items():
-            if quality == "bad" and name in self._sensors:
-                row[self._sensors.index(name)] = _NAN
-        for name, value in zip(self._sensors, row, strict=True):
-            if abs(value) > _FLOAT32_MAX:
-                raise MessageError("schema", f"expected a 32-bit float, got {value:g} at values.{name}")
-        return row
