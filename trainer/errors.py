@@ -9,3 +9,7 @@ class TrainingError(StrandwatchError):
 
 class ExportError(StrandwatchError):
     """The exported graph does not compute what the trained model does."""
+
+
+class QuantisationError(StrandwatchError):
+    """A model in less precision is worse than the one it was made from, or not faster: it was not written."""
