@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from models.errors import StrandwatchError
-from trainer.commands import describe, evaluate, import_, quantize, simulate, stream, train
+from trainer.commands import describe, evaluate, import_, quantize, simulate, stream, train, tune
 
 _HELP = """Build, judge and export the models that watch continuous casting strands.
 
@@ -37,6 +37,7 @@ app.command("stream")(stream.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
+app.command("tune")(tune.command)
 
 
 def main() -> None:
