@@ -20,12 +20,13 @@ from models.manifest import LOOSEST_ATOL
 from models.runtime import CUDA, Predictor, why_no_cuda
 from models.windows import Float32Array
 from trainer import cli
+from trainer.commands import quantize
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError, QuantisationError
 from trainer.export import Exported, export_run
 from trainer.pinned_lstm import lstm_inputs, pin_lstms
 from trainer.quantize import to_fp16, to_int8
-from trainer.quantized_bundle import quantize_bundle, sample_windows
+from trainer.quantized_bundle import Quantised, quantize_bundle, sample_windows
 from trainer.sequence_models import CastingLSTM
 from trainer.speed import race
 from trainer.train_sequence import TrainingRun
@@ -187,10 +188,15 @@ def test_a_race_runs_both_at_every_batch_and_compares_by_repetition(stacked: Bun
 
 
 @pytest.fixture(scope="module")
-def written(small_export: Exported, small_line: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def made(small_export: Exported, small_line: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Quantised:
     folder = tmp_path_factory.mktemp("written") / "small-int8"
     made = quantize_bundle(small_export.bundle, small_line, folder, name="small-int8", max_loss=0.05, seconds=in_turn)
     assert made.neighbours <= 1e-6
+    return made
+
+
+@pytest.fixture(scope="module")
+def written(made: Quantised) -> Bundle:
     return made.bundle
 
 
@@ -216,6 +222,14 @@ class TestBundle:
 
     def test_weights_that_the_graph_does_not_use_stay_behind(self, written: Bundle) -> None:
         assert sorted(written.manifest.files) == ["golden.npz", "model.onnx", "training.json"]
+
+    def test_the_command_tells_every_figure(self, made: Quantised) -> None:
+        told = quantize._sentences(made, Path("runs/small-int8"))
+        assert told[0].startswith("runs/small-int8: small-int8@1-int8, model ")
+        assert told[2].startswith("test split, sticker: ROC-AUC 0.")
+        assert [line.partition(":")[0] for line in told[3:]] == ["batch 1", "batch 8", "batch 64"]
+        assert told[3].endswith("2.00 times as fast (CPUExecutionProvider, one thread)")
+        assert quantize._result(made, Path("runs/small-int8"))["roc_auc"].keys() == {"sticker"}
 
     def test_quantised_once_is_enough(self, written: Bundle, small_line: Dataset, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="quantised already"):

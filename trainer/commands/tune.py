@@ -83,7 +83,8 @@ def _sentences(study: "Study", best_file: Path) -> list[str]:
         return []
     states = [trial.state for trial in study.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-    ranked = sorted(study.trials, key=lambda trial: -(trial.roc_auc or 0.0))
+    judged = [trial for trial in study.trials if trial.state in {"complete", "pruned"}]
+    ranked = sorted(judged, key=lambda trial: -(trial.roc_auc or 0.0))
     lines = [f"{study.finished} trials ({counts}); the best:"]
     for trial in ranked[:5]:
         values = ", ".join(f"{key}={_short(value)}" for key, value in trial.values.items())
