@@ -57,6 +57,7 @@ class Predictor:
         require_gpu: bool = False,
         batch_sizes: tuple[int, ...] = BATCH_SIZES,
         threads: int = 1,
+        replay: bool = True,
     ) -> None:
         """Open a session, warm it, and replay the golden windows.
 
@@ -66,6 +67,7 @@ class Predictor:
             require_gpu: anything but CUDA is an error, whatever `device` says.
             batch_sizes: ascending sizes to pad to.
             threads: of ONNX Runtime within an operator.
+            replay: False is for whoever makes the golden windows' probabilities, and for nobody else.
 
         Raises:
             ProviderError: the provider asked for cannot be had, or answers the golden windows wrongly.
@@ -83,7 +85,8 @@ class Predictor:
         self.provider: str = self._session.get_providers()[0]
         if wants_cuda and self.provider != CUDA:
             raise ProviderError(mismatch(CUDA, f"{self.provider} (it fell back in silence)", "ONNX Runtime"))
-        self._replay(bundle)
+        if replay:
+            self._replay(bundle)
 
     @classmethod
     def load(cls, bundle: str | Path = "current", **options: Any) -> "Predictor":

@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from models.errors import StrandwatchError
-from trainer.commands import describe, evaluate, import_, retrain, simulate, stream, train
+from trainer.commands import describe, evaluate, import_, quantize, retrain, series, simulate, stream, train, tune
 
 _HELP = """Build, judge and export the models that watch continuous casting strands.
 
@@ -35,7 +35,10 @@ app.command("describe")(describe.command)
 app.add_typer(import_.app, name="import")
 app.command("stream")(stream.command)
 app.command("train")(train.command)
+app.command("series")(series.command)
+app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)
+app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 
 

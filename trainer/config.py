@@ -211,6 +211,23 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
         raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}") from None
 
 
+def changed(config: TrainingConfig, values: Mapping[str, Any], where: str) -> TrainingConfig:
+    """A configuration with other values, checked as those of `--set` are.
+
+    Args:
+        config: the configuration to start from.
+        values: by field; a dot leads into a table.
+        where: what an error says the values are of.
+
+    Raises:
+        UsageError: an unknown field, or a value that does not fit.
+    """
+    settings = config.as_dict()
+    for key, value in values.items():
+        _place(settings, key, value, f"{key} of {where}")
+    return from_dict(settings, where)
+
+
 def _read_recipe(recipe: str) -> dict[str, Any]:
     path = RECIPES / f"{recipe}.toml" if recipe in recipe_names() else Path(recipe)
     if not path.is_file():
@@ -225,12 +242,16 @@ def _assign(settings: dict[str, Any], assignment: str) -> None:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise UsageError(f"expected key=value, got `{assignment}` at --set")
-    *tables, name = key.strip().split(".")
+    _place(settings, key.strip(), _value(text.strip()), f"--set {assignment}")
+
+
+def _place(settings: dict[str, Any], key: str, value: Any, where: str) -> None:
+    *tables, name = key.split(".")
     for table in tables:
         settings = settings.setdefault(table, {})
         if not isinstance(settings, dict):
-            raise UsageError(f"expected a table, got a value at `{table}` of --set {assignment}")
-    settings[name] = _value(text.strip())
+            raise UsageError(f"expected a table, got a value at `{table}` of {where}")
+    settings[name] = value
 
 
 def _value(text: str) -> Any:

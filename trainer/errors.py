@@ -13,3 +13,7 @@ class ExportError(StrandwatchError):
 
 class GateError(StrandwatchError):
     """A retrained bundle may not take the current one's place: it is worse, or it cannot be told."""
+
+
+class QuantisationError(StrandwatchError):
+    """A model in less precision is worse than the one it was made from, or not faster: it was not written."""

@@ -1,5 +1,6 @@
 """What keeps the house readable, beside the import contracts that `make check` holds."""
 
+import ast
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def test_top_level_is_as_fixed() -> None:
     assert all(
         (ROOT / name).exists() for name in ("worker", "trainer", "deploy", "models", "tests", "docker-compose.yml")
     )
+
+
+def test_quantising_opens_no_session_of_its_own() -> None:
+    """The import contract lets `trainer.quantize` at ONNX Runtime; it may take the tools, not the runtime."""
+    tree = ast.parse((ROOT / "trainer" / "quantize.py").read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    of_the_runtime = {name for name in imported if name.split(".")[0] == "onnxruntime"}
+    assert of_the_runtime
+    assert all(name.startswith(("onnxruntime.quantization", "onnxruntime.transformers")) for name in of_the_runtime)
 
 
 def test_importing_the_worker_pulls_in_nothing_of_the_trainer() -> None:
