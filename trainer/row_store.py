@@ -20,6 +20,7 @@ import functools
 import hashlib
 import json
 import logging
+import mmap
 import os
 import secrets
 import shutil
@@ -29,8 +30,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.errors import ContractError
 from models.windows import Float32Array, Int64Array
@@ -76,7 +79,7 @@ class RowStore:
         """
         out = np.full((len(first), int(counts.max(initial=0)), self.sensors), np.nan, np.float32)
         for begin in range(0, len(first), _WINDOWS_MAPPED):
-            values = self._mapped("<f4", _HEAD + 8 * self.rows, (self.rows, self.sensors))
+            values = self._mapped("<f4", _HEAD + 8 * self.rows).reshape(self.rows, self.sensors)
             for number in range(begin, min(begin + _WINDOWS_MAPPED, len(first))):
                 row, count = int(first[number]), int(counts[number])
                 out[number, :count] = values[row : row + count]
@@ -88,10 +91,13 @@ class RowStore:
         count = self.rows - first if count is None else count
         if count == 0:
             return np.empty(0, np.int64)
-        return np.array(self._mapped("<i8", _HEAD, (self.rows,))[first : first + count], np.int64)
+        return np.array(self._mapped("<i8", _HEAD)[first : first + count], np.int64)
 
-    def _mapped(self, dtype: str, offset: int, shape: tuple[int, ...]) -> np.ndarray:
-        return np.memmap(self.path, dtype, "r", offset, shape)
+    def _mapped(self, dtype: str, offset: int) -> npt.NDArray[Any]:
+        """The file's numbers from `offset` on (times end where values begin); unmapped with the last view of them."""
+        count = self.rows if dtype == "<i8" else self.rows * self.sensors
+        with self.path.open("rb") as file:
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype, count, offset)
 
 
 def open_rows(dataset: Dataset, split: Split) -> RowStore:

@@ -9,7 +9,7 @@ window ends (`trainer.window_index`), and its rows are read from a file when it 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,31 @@ DEFAULT_LENGTH = 120
 DEFAULT_GAP_PERIODS = 10
 
 Item = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBatch(Sequence[Item]):
+    """Items that lie side by side already, so that collating copies nothing.
+
+    Attributes:
+        windows: float32 [b, time, sensor]; rows beyond a window's length mean nothing.
+        labels: float32 [b, target].
+        lengths: int64 [b].
+    """
+
+    windows: Tensor
+    labels: Tensor
+    lengths: Tensor
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One item, cut to its length, or a list of them."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        return self.windows[index, : int(self.lengths[index])], self.labels[index]
 
 
 class CastingSequenceDataset(TorchDataset[Item]):
@@ -148,39 +173,37 @@ class CastingSequenceDataset(TorchDataset[Item]):
         """One window and its labels."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"expected a window below {len(self)}, got {index}")
-        return self.__getitems__([index % len(self)])[0]
+        item: Item = self.__getitems__([index % len(self)])[0]
+        return item
 
-    def __getitems__(self, indices: list[int]) -> list[Item]:
+    def __getitems__(self, indices: list[int]) -> WindowBatch:
         """Several at once: the DataLoader's way in, one reading and normalising for a batch.
 
         An index of c · len(self) + i is the c-th further copy of window i: the same, varied otherwise.
         """
         numbers = np.asarray(indices, np.int64)
         last = self._index.last_rows(numbers % len(self))
-        if self._augmenter is None:
-            return self._items(self._read(last), last)
-        return self._varied_items(self._augmenter, numbers, last)
+        if self._augmenter is not None:
+            return self._varied(self._augmenter, numbers, last)
+        windows, lengths = self._read(last)
+        return WindowBatch(self._prepared(windows), *map(torch.from_numpy, (self._index.labels(last), lengths)))
 
     def raw(self, indices: Int64Array) -> Float32Array:
         """Windows [k, time, sensor] in engineering units, NaN = missing; a shorter window is followed by NaN."""
-        return self._read(self._index.last_rows(np.asarray(indices, np.int64)))
+        return self._read(self._index.last_rows(np.asarray(indices, np.int64)))[0]
 
-    def _read(self, last: Int64Array) -> Float32Array:
+    def _read(self, last: Int64Array) -> tuple[Float32Array, Int64Array]:
+        """Windows that end with the rows `last`, and their lengths."""
         first = self._index.first_rows(last)
-        return self._rows.read(first, last - first + 1)
+        lengths = last - first + 1
+        return self._rows.read(first, lengths), lengths
 
-    def _items(self, windows: Float32Array, last: Int64Array) -> list[Item]:
-        """Fill, normalise, and cut each window to its length.
-
-        NaN rows behind a shorter window change nothing before them, whatever the strategy.
-        """
+    def _prepared(self, windows: Float32Array) -> Tensor:
+        """Fill and normalise. NaN rows behind a shorter window change nothing before them, whatever the strategy."""
         tensor = torch.from_numpy(windows)
-        prepared = tensor if self._preprocess is None else self._preprocess(tensor)
-        lengths = (last - self._index.first_rows(last) + 1).tolist()
-        labels = torch.from_numpy(self._index.labels(last))
-        return [(window[:length], label) for window, length, label in zip(prepared, lengths, labels, strict=True)]
+        return tensor if self._preprocess is None else self._preprocess.overwrite(tensor)
 
-    def _varied_items(self, augmenter: Augmenter, numbers: Int64Array, last: Int64Array) -> list[Item]:
+    def _varied(self, augmenter: Augmenter, numbers: Int64Array, last: Int64Array) -> WindowBatch:
         positive = (self._index.labels(last) == 1).any(axis=1)
         drawn = augmenter.drawn(int(self._epoch), numbers, positive)
         partners = []
@@ -191,32 +214,34 @@ class CastingSequenceDataset(TorchDataset[Item]):
                 partners.append(rng.integers(len(self)))
         # The other windows of mixups are read and normalised with the batch, behind it.
         last = np.concatenate([last, self._index.last_rows(np.array(partners, np.int64))])
-        windows = self._read(last)
+        raw, lengths = self._read(last)
         for place, rng in drawn.items():
-            windows[place] = augmenter.exchanged(windows[place], rng)
-        items = self._items(windows, last)
-        for number, (place, rng) in enumerate(drawn.items(), start=len(numbers)):
-            window, label = (part.numpy() for part in items[place])
-            window = augmenter.varied(window, rng)
+            raw[place] = augmenter.exchanged(raw[place], rng)
+        windows, labels = self._prepared(raw).numpy(), self._index.labels(last)
+        for other, (place, rng) in enumerate(drawn.items(), start=len(numbers)):
+            window = augmenter.varied(windows[place, : lengths[place]], rng)
             if partners:
-                other, other_label = (part.numpy() for part in items[number])
-                window, label = mix(window, label, other, other_label, augmenter.own_weight(rng))
-            items[place] = torch.from_numpy(window), torch.from_numpy(label)
-        return items[: len(numbers)]
+                whole = windows[other, : lengths[other]]
+                window, labels[place] = mix(window, labels[place], whole, labels[other], augmenter.own_weight(rng))
+            lengths[place] = len(window)
+            windows[place, : len(window)] = window
+        return WindowBatch(*(torch.from_numpy(part[: len(numbers)]) for part in (windows, labels, lengths)))
 
-    def collate_fn(self, batch: list[Item]) -> tuple[Tensor, ...]:
+    def collate_fn(self, batch: Sequence[Item]) -> tuple[Tensor, ...]:
         """Batch items: `(sequences, labels)`, and with variable length `(sequences, labels, lengths, mask)`.
 
         Shapes [b, time, sensor], [b, target], [b] int64 and [b, time] bool; shorter windows are padded with zeros
         after their last row, and the mask is True where a row is in use.
         """
-        windows, labels = zip(*batch, strict=True)
+        if not isinstance(batch, WindowBatch):
+            windows, labels = zip(*batch, strict=True)
+            lengths = torch.tensor([len(window) for window in windows])
+            batch = WindowBatch(pad_sequence(list(windows), batch_first=True), torch.stack(labels), lengths)
         if self.sequence_length is not None:
-            return torch.stack(windows), torch.stack(labels)
-        lengths = torch.tensor([len(window) for window in windows])
-        padded = pad_sequence(list(windows), batch_first=True)
-        mask = torch.arange(padded.shape[1]) < lengths[:, None]
-        return padded, torch.stack(labels), lengths, mask
+            return batch.windows, batch.labels
+        mask = torch.arange(int(batch.lengths.max())) < batch.lengths[:, None]
+        padded = batch.windows[:, : mask.shape[1]].masked_fill(~mask[:, :, None], 0.0)
+        return padded, batch.labels, batch.lengths, mask
 
 
 def check_targets(dataset: Dataset, targets: Sequence[str]) -> list[str]:

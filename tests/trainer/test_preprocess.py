@@ -212,6 +212,14 @@ class TestPreprocessor:
             spoilt, clean = (SequencePreprocessor(kind).fit([each]) for each in (rows, rows[::2]))
             assert (spoilt.center, spoilt.scale) == (clean.center, clean.scale)
 
+    @settings(deadline=None)
+    @given(windows_with_gaps, st.sampled_from(STRATEGIES))
+    def test_in_place_gives_the_very_same_numbers(self, windows: np.ndarray, strategy: MissingStrategy) -> None:
+        sensors = np.arange(1, windows.shape[2] + 1, dtype=np.float32)
+        preprocess = Preprocess(sensors, 3 * sensors, 5 * sensors, 2.0, strategy)
+        expected = preprocess(torch.from_numpy(windows))
+        assert torch.equal(preprocess.overwrite(torch.from_numpy(windows.copy())), expected)
+
     def test_nothing_to_fit_to_is_refused(self) -> None:
         with pytest.raises(ValueError, match="at least one sequence"):
             SequencePreprocessor().fit([])
