@@ -52,7 +52,7 @@ def rows() -> Iterator[Row]:
     """Measure."""
     with tempfile.TemporaryDirectory() as folder:
         once, often = Path(folder) / "once", Path(folder) / "often"
-        made = list(simulate(LineConfig(), strands=STRANDS, hours=HOURS, seed=1))
+        made = list(simulate(LineConfig().with_rates({"sticker": 2.0}), strands=STRANDS, hours=HOURS, seed=1))
         _write(once, made, ONCE)
         _write(often, made, ONCE * TIMES)
         small, large = ([_peak_mib(path) for _ in range(MEMORY_REPETITIONS)] for path in (once, often))
@@ -79,8 +79,7 @@ def _write(path: Path, made: list, times: int) -> None:
                     "strand_id": f"{one.sequence.strand_id}{copy}",
                 }
                 events = [replace(event, event_id=f"{event.event_id}-{copy}", **names) for event in one.events]
-                split = ("train", "train", "train", "validation")[number % 4]
-                writer.add(replace(one.sequence, **names), events, split)
+                writer.add(replace(one.sequence, **names), events, "train" if number else "validation")
 
 
 def _loaders(path: Path, stride: int) -> tuple[Loaders, TrainingConfig]:
