@@ -53,7 +53,10 @@ class Normalisation(msgspec.Struct, frozen=True):
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """What the graph does to a missing value; `fill` (engineering units) is for one with nothing before it."""
+    """What the graph does to a missing value; `fill` (engineering units) is for one that the strategy leaves missing.
+
+    `trainer.preprocess` defines the strategies; of `mean` and `zero`, `fill` is all there is.
+    """
 
     strategy: Literal["forward_fill", "mean", "zero", "interpolate"]
     fill: list[float]

@@ -17,6 +17,7 @@ from msgspec import Meta
 from models.alerting import Severity
 from models.errors import UsageError
 from models.windows import WindowRules
+from trainer.augmentation import AugmentationSettings
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -99,11 +100,16 @@ class TrainingConfig:
         window_length: rows of a window.
         stride: scans between two due predictions.
         max_gap_periods: longest step within a window, in nominal periods.
-        normalization: `zscore`, `robust` or `none`.
+        normalization: `zscore`, `robust`, `minmax` or `none`, see `trainer.preprocess`.
+        missing_strategy: `forward_fill`, `mean`, `zero` or `interpolate`, see `trainer.preprocess`.
         clip: normalised values are cut at plus and minus this.
         positive_share: share of the positive windows drawn anew for each epoch; neighbours share nearly all their rows.
         negative_share: share of the plain negative windows drawn anew for each epoch.
         decoy_share: share of the negative windows near events and look-alikes drawn anew for each epoch.
+        sampling: `shares`, or `balanced`: an epoch as long as the shares make it, in the ratio of `balance`.
+        balance: part of an epoch's windows that is positive, with balanced sampling.
+        augmentation: variations of the positive training windows, see `AugmentationSettings`; none by default.
+        workers: processes that load batches; 0 loads in the training process.
         validation_share: share of the validation windows that judge an epoch, the same each time; thresholds are
             chosen on all.
         seed: of weights, dropout and sampling.
@@ -130,11 +136,16 @@ class TrainingConfig:
     window_length: Whole = 120
     stride: Whole = 1
     max_gap_periods: Whole = 10
-    normalization: Literal["zscore", "robust", "none"] = "zscore"
+    normalization: Literal["zscore", "robust", "minmax", "none"] = "zscore"
+    missing_strategy: Literal["forward_fill", "mean", "zero", "interpolate"] = "forward_fill"
     clip: Above0 = 8.0
     positive_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     negative_share: Share = 1.0
     decoy_share: Share = 1.0
+    sampling: Literal["shares", "balanced"] = "shares"
+    balance: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    workers: Count = 0
     validation_share: Share = 1.0
     seed: Count = 0
     threads: Whole = 2
@@ -193,6 +204,9 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
         UsageError: an unknown field, or a value that does not fit.
     """
     _refuse_unknown(settings, TrainingConfig, "")
+    augmentation = settings.get("augmentation")
+    if isinstance(augmentation, Mapping):
+        _refuse_unknown(augmentation, AugmentationSettings, "augmentation.")
     filled = dict(settings)
     alerts = settings.get("alert", {})
     if isinstance(alerts, Mapping):

@@ -3,26 +3,45 @@
 `SequencePreprocessor` learns the numbers, `Preprocess` is the torch module that applies them, in training and in
 the graph alike, so that the worker feeds raw engineering units and cannot do it differently.
 
+What becomes of a missing value (NaN), by strategy:
+
+- `forward_fill`: the sensor's last value before it within the window; with none before it, the training median.
+  Never looks ahead.
+- `mean`: the training mean.
+- `zero`: 0 in engineering units.
+- `interpolate`: on the straight line, in row number, between the sensor's nearest values before and after it within
+  the window; before the first and after the last, the nearest; with none at all, the training median. Looks ahead
+  within the window only, all of which has passed when the model is asked.
+
+Then ``clip((x - center) / scale, ±clip)``, by normalisation:
+
+- `zscore`: training mean and standard deviation.
+- `robust`: training median and interquartile range / 1.349, the standard deviation where the range is 0.
+- `minmax`: the lowest training value and the span to the highest, which become 0 and 1.
+- `none`: 0 and 1.
+
+A sensor that is constant or absent in training has scale 1, and the log says so: it stays a finite input that tells
+nothing, and the worker still takes whatever it shows later.
+
 Shape suffixes: b windows, t rows in time, s sensors.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, Self, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.manifest import Missing, Normalisation
 from models.windows import Float32Array
+from trainer.row_statistics import Float64Array, RunningStatistics, Statistics
 
-NormalisationKind = Literal["zscore", "robust", "none"]
-
-_SAMPLED_ROWS = 20_000
-"""Rows of one sequence that the statistics are taken from, evenly spread: bounds memory, not accuracy."""
+NormalisationKind = Literal["zscore", "robust", "minmax", "none"]
+MissingStrategy = Literal["forward_fill", "mean", "zero", "interpolate"]
 
 _IQR_OF_NORMAL = 1.349
 """Interquartile range of a standard normal distribution."""
@@ -31,34 +50,66 @@ logger = logging.getLogger(__name__)
 
 
 class Preprocess(nn.Module):
-    """Forward fill, normalise and clip windows in engineering units.
-
-    A missing value (NaN) becomes the sensor's last value before it within the window; with none before it, the
-    sensor's fill value. Then ``clip((x - center) / scale, ±clip)``. Nothing looks ahead in time, nor before the
-    window's first row.
+    """Fill, normalise and clip windows in engineering units, as the module's docstring defines it.
 
     Args:
         center: [s] engineering units.
         scale: [s] engineering units, above 0.
-        fill: [s] engineering units.
+        fill: [s] engineering units, for what the strategy leaves missing.
         clip: in scales.
+        strategy: what becomes of a missing value.
     """
 
     center: Tensor
     scale: Tensor
     fill: Tensor
 
-    def __init__(self, center: Float32Array, scale: Float32Array, fill: Float32Array, clip: float) -> None:
+    def __init__(
+        self,
+        center: Float32Array,
+        scale: Float32Array,
+        fill: Float32Array,
+        clip: float,
+        strategy: MissingStrategy = "forward_fill",
+    ) -> None:
         super().__init__()
         for name, values in (("center", center), ("scale", scale), ("fill", fill)):
             self.register_buffer(name, torch.tensor(np.asarray(values, np.float32)))
         self.clip = clip
+        self.strategy: MissingStrategy = strategy
+
+    @classmethod
+    def from_manifest(cls, normalisation: Normalisation, missing: Missing) -> Self:
+        """What a bundle's manifest describes."""
+        clip = math.inf if normalisation.clip is None else normalisation.clip
+        center, scale, fill = (
+            np.array(numbers, np.float32) for numbers in (normalisation.center, normalisation.scale, missing.fill)
+        )
+        return cls(center, scale, fill, clip, missing.strategy)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows [b, t, s] with NaN to windows [b, t, s] without."""
-        filled = forward_fill(x)
-        filled = torch.where(torch.isnan(filled), self.fill, filled)
-        return ((filled - self.center) / self.scale).clamp(-self.clip, self.clip)
+        return ((self._filled(x, self.fill) - self.center) / self.scale).clamp(-self.clip, self.clip)
+
+    @torch.no_grad()
+    def overwrite(self, x: Tensor) -> Tensor:
+        """The same numbers, in place: loading a batch must cost little beside training on it.
+
+        Filling works on each sensor of a window by itself, so only those with gaps go through it, one in ten of a
+        recorded line. Which they are depends on the data; a graph cannot do that.
+        """
+        by_sensor = x.transpose(1, 2)
+        gaps = x.sum(dim=1).isnan()
+        fill = self.fill.expand_as(gaps)[gaps][:, None, None]
+        by_sensor[gaps] = self._filled(by_sensor[gaps][:, :, None], fill)[:, :, 0]
+        return x.sub_(self.center).div_(self.scale).clamp_(-self.clip, self.clip)
+
+    def _filled(self, x: Tensor, fill: Tensor) -> Tensor:
+        if self.strategy == "forward_fill":
+            x = forward_fill(x)
+        elif self.strategy == "interpolate":
+            x = interpolate(x)
+        return torch.where(torch.isnan(x), fill, x)
 
 
 def forward_fill(x_bts: Tensor) -> Tensor:
@@ -75,30 +126,64 @@ def forward_fill(x_bts: Tensor) -> Tensor:
     return x_bts
 
 
+def backward_fill(x_bts: Tensor) -> Tensor:
+    """Replace NaN by the next value after it along t; the mirror of `forward_fill`."""
+    shift = 1
+    while shift < x_bts.shape[1]:
+        later = functional.pad(x_bts[:, shift:], (0, 0, 0, shift), value=torch.nan)
+        x_bts = torch.where(torch.isnan(x_bts), later, x_bts)
+        shift *= 2
+    return x_bts
+
+
+def interpolate(x_bts: Tensor) -> Tensor:
+    """Replace NaN by what lies, linear in row number, between the nearest values; all-NaN columns stay.
+
+    The rows that values stand in are filled forward and backward as the values are, so each gap knows where its two
+    ends are.
+    """
+    rows = torch.arange(x_bts.shape[1], dtype=x_bts.dtype, device=x_bts.device)[:, None]
+    missing = torch.isnan(x_bts)
+    standing = torch.where(missing, torch.nan, rows)
+    before, after = forward_fill(x_bts), backward_fill(x_bts)
+    row_before, row_after = forward_fill(standing), backward_fill(standing)
+    share = (rows - row_before) / (row_after - row_before).clamp(min=1)
+    # A weighted mean, not a slope: it stays finite between finite readings of any size. Between opposite infinities
+    # there is no mean, and the one before stands.
+    between = before * (1 - share) + after * share
+    edge = torch.where(torch.isnan(before), after, before)
+    between = torch.where(torch.isnan(between), edge, between)
+    return torch.where(missing, between, x_bts)
+
+
 class SequencePreprocessor:
-    """The numbers of `Preprocess`, fitted to training sequences.
+    """The numbers of `Preprocess`, fitted to training sequences; see the module's docstring for what they mean.
 
     Args:
-        normalization: `zscore` (mean and standard deviation), `robust` (median and interquartile range / 1.349) or
-            `none` (0 and 1).
-        missing_strategy: `forward_fill`.
+        normalization: `zscore`, `robust`, `minmax` or `none`.
+        missing_strategy: `forward_fill`, `mean`, `zero` or `interpolate`.
         clip: normalised values are cut at plus and minus this.
 
     Attributes:
         center: float32 [s].
         scale: float32 [s], above 0.
-        fill: float32 [s], the median in engineering units, for a value with nothing before it.
-        constant_sensors: indices of the sensors that never moved; their scale is 1.
+        fill: float32 [s] in engineering units, for what the strategy leaves missing.
+        constant_sensors: indices of the sensors that never moved or never spoke; their scale is 1.
     """
 
     def __init__(
-        self, normalization: NormalisationKind = "zscore", missing_strategy: str = "forward_fill", *, clip: float = 8.0
+        self,
+        normalization: NormalisationKind = "zscore",
+        missing_strategy: MissingStrategy = "forward_fill",
+        *,
+        clip: float = 8.0,
     ) -> None:
         if normalization not in get_args(NormalisationKind):
             raise ValueError(f"expected a normalization of {get_args(NormalisationKind)}, got {normalization!r}")
-        if missing_strategy != "forward_fill":
-            raise ValueError(f"expected the missing_strategy 'forward_fill', got {missing_strategy!r}")
+        if missing_strategy not in get_args(MissingStrategy):
+            raise ValueError(f"expected a missing_strategy of {get_args(MissingStrategy)}, got {missing_strategy!r}")
         self.normalization: NormalisationKind = normalization
+        self.missing_strategy: MissingStrategy = missing_strategy
         self.clip = clip
         self.center: Float32Array = np.empty(0, np.float32)
         self.scale: Float32Array = np.empty(0, np.float32)
@@ -106,38 +191,56 @@ class SequencePreprocessor:
         self.constant_sensors: tuple[int, ...] = ()
 
     def fit(self, sequences: Iterable[Float32Array], sensor_names: Sequence[str] = ()) -> Self:
-        """Learn center, scale and fill from training sequences only.
+        """Learn center, scale and fill from training sequences only, in bounded memory (`trainer.row_statistics`).
 
         Args:
             sequences: arrays [n, s] in engineering units, NaN = missing; read one at a time.
             sensor_names: for the log.
         """
-        rows = np.concatenate([_sampled(sequence) for sequence in sequences]).astype(np.float64)
-        empty = np.all(np.isnan(rows), axis=0, keepdims=False)
-        rows[:, empty] = 0.0
-        center, scale = self._statistics(rows)
-        constant = empty | (np.nanmax(rows, axis=0) == np.nanmin(rows, axis=0)) | ~(scale > 0)
+        running: RunningStatistics | None = None
+        for sequence in sequences:
+            running = running or RunningStatistics(sequence.shape[1])
+            running.add(sequence)
+        if running is None:
+            raise ValueError("expected at least one sequence to fit to, got none")
+        found = running.result()
+        center, scale = self._center_and_scale(found)
+        constant = found.absent | (found.high == found.low) | ~(scale > 0)
         self.center = center.astype(np.float32)
         self.scale = np.where(constant, 1.0, scale).astype(np.float32)
-        self.fill = np.nanmedian(rows, axis=0).astype(np.float32)
+        self.fill = self._fill(found).astype(np.float32)
         self.constant_sensors = tuple(np.flatnonzero(constant).tolist())
         for index in self.constant_sensors:
             name = sensor_names[index] if sensor_names else f"sensor {index}"
             logger.warning(
-                "%s %s in the training data; its scale is 1", name, "is missing" if empty[index] else "never moves"
+                "%s %s in the training data; its scale is 1",
+                name,
+                "is missing" if found.absent[index] else "never moves",
             )
         return self
 
-    def _statistics(self, rows: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        if self.normalization == "none":
-            return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-        deviation = np.nanstd(rows, axis=0)
-        if self.normalization == "zscore":
-            return np.nanmean(rows, axis=0), deviation
-        lower, middle, upper = np.nanpercentile(rows, [25, 50, 75], axis=0)
-        spread = (upper - lower) / _IQR_OF_NORMAL
-        # A sensor that rests most of the time has no interquartile range and still moves.
-        return middle, np.where(spread > 0, spread, deviation)
+    def _center_and_scale(self, found: Statistics) -> tuple[Float64Array, Float64Array]:
+        match self.normalization:
+            case "none":
+                return np.zeros_like(found.mean), np.ones_like(found.mean)
+            case "zscore":
+                return found.mean, found.deviation
+            case "minmax":
+                return found.low, found.high - found.low
+            case "robust":
+                lower, middle, upper = found.quartiles
+                spread = (upper - lower) / _IQR_OF_NORMAL
+                # A sensor that rests most of the time has no interquartile range and still moves.
+                return middle, np.where(spread > 0, spread, found.deviation)
+
+    def _fill(self, found: Statistics) -> Float64Array:
+        match self.missing_strategy:
+            case "mean":
+                return found.mean
+            case "zero":
+                return np.zeros_like(found.mean)
+            case "forward_fill" | "interpolate":
+                return found.median
 
     def transform(self, sequences: Iterable[Float32Array]) -> list[Float32Array]:
         """Sequences [n, s], each filled from its own first row on, normalised and clipped; float32."""
@@ -148,7 +251,7 @@ class SequencePreprocessor:
         """The torch module with these numbers."""
         if not self.center.size:
             raise ValueError("the preprocessor is not fitted: call fit first")
-        return Preprocess(self.center, self.scale, self.fill, self.clip)
+        return Preprocess(self.center, self.scale, self.fill, self.clip, self.missing_strategy)
 
     def normalisation(self) -> Normalisation:
         """As the manifest says it."""
@@ -156,11 +259,7 @@ class SequencePreprocessor:
 
     def missing(self) -> Missing:
         """As the manifest says it."""
-        return Missing("forward_fill", _numbers(self.fill))
-
-
-def _sampled(sequence: Float32Array) -> Float32Array:
-    return sequence[:: max(1, -(-len(sequence) // _SAMPLED_ROWS))]
+        return Missing(self.missing_strategy, _numbers(self.fill))
 
 
 def _numbers(values: Float32Array) -> list[float]:

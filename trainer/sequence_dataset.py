@@ -4,12 +4,12 @@
     sequence, label = train[0]                       # [time, sensor] float32, [target] float32
 
 Which windows there are and what their rows are is decided by `models.windows` alone, the code the worker runs; the
-truth about them by `trainer.datasets.labels`. Windows are cut out of the sequences' arrays when they are asked for:
-copies of all of them would take `length / stride` times the dataset.
+truth about them by `trainer.datasets.labels`. Neither rows nor windows are held in memory: a few bytes say where a
+window ends (`trainer.window_index`), and its rows are read from a file when it is asked for (`trainer.row_store`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,57 +18,83 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import Sampler
 
 from models.errors import UsageError
-from models.windows import Float32Array, Int64Array, WindowPlan, WindowRules, gather_windows, plan_windows
+from models.windows import Float32Array, Int64Array, WindowRules
+from trainer.augmentation import MODERATE, AugmentationSettings, Augmenter, mix
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
-from trainer.datasets.labels import LEFT_OUT, label_at
-from trainer.datasets.records import Event, SequenceData, Split
+from trainer.datasets.records import Split
 from trainer.preprocess import Preprocess, SequencePreprocessor
+from trainer.row_store import open_rows
+from trainer.window_index import NEAR, PLAIN, POSITIVE, Int8Array, index_windows
 
-__all__ = ["CastingSequenceDataset", "EpochSampler", "Preprocess", "SequencePreprocessor"]
+__all__ = ["NEAR", "PLAIN", "POSITIVE", "CastingSequenceDataset", "Preprocess", "SequencePreprocessor"]
 
 DEFAULT_LENGTH = 120
 DEFAULT_GAP_PERIODS = 10
-SHORTEST = 8
-"""Rows below which a window of variable length says nothing."""
 
-PLAIN, NEAR, POSITIVE = 0, 1, 2
-"""What a window is for sampling: a plain negative, one near an event or look-alike, a positive of any target."""
+Item = tuple[Tensor, Tensor]
 
 
-class CastingSequenceDataset(TorchDataset[tuple[Tensor, Tensor]]):
+@dataclass(frozen=True, slots=True)
+class WindowBatch(Sequence[Item]):
+    """Items that lie side by side already, so that collating copies nothing.
+
+    Attributes:
+        windows: float32 [b, time, sensor]; rows beyond a window's length mean nothing.
+        labels: float32 [b, target].
+        lengths: int64 [b].
+    """
+
+    windows: Tensor
+    labels: Tensor
+    lengths: Tensor
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One item, cut to its length, or a list of them."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        return self.windows[index, : int(self.lengths[index])], self.labels[index]
+
+
+class CastingSequenceDataset(TorchDataset[Item]):
     """Multivariate casting windows of one split, each with the labels of its last row.
 
     Items are `(sequence, label)`: float32 [time, sensor] and float32 [target], 1 positive, 0 negative, NaN for a
-    target whose truth is left out there. Windows left out for every target are no items.
+    target whose truth is left out there (soft labels between 0 and 1 come of mixup only). Windows left out for every
+    target are no items.
+
+    Fit for a loader's worker processes, forked or spawned: what they are sent does not grow with the data.
 
     Args:
         data_path: folder of a dataset.
         sequence_length: rows of every window; None for variable length: windows still growing after a start or a gap
             count too, from 8 rows up to the rules' length.
         normalize: fill and normalise; otherwise engineering units with NaN = missing.
-        augment: augmentation of the minority class; not available yet.
+        augment: variations of the windows with a positive label: none, those of `trainer.augmentation.MODERATE`, or
+            settings of one's own.
         split: the split whose sequences are read.
         rules: the windows' rules; None for 120 rows, stride 1 and gaps up to 10 periods.
         targets: names of the targets, in the order of the labels; empty for all of the dataset.
         preprocessor: fitted; None fits one on the training split, whatever `split` is.
+        seed: of the augmentation.
 
     Attributes:
-        sequences: the casting sequences the windows are cut from.
-        labels: float32 [window, target].
-        event_time_ms: int64 [window], of the last row.
-        sequence_index: int64 [window], into `sequences`.
-        kinds: int8 [window], see `PLAIN`, `NEAR` and `POSITIVE`.
+        sequences: what the dataset says of the casting sequences the windows are cut from, in order.
         sensor_names: in the order of the columns.
         targets: in the order of the labels.
         scaler: the preprocessor; None without `normalize`.
         rules: the windows' rules in use.
+        sequence_length: as given.
 
     Raises:
-        UsageError: `augment`, or a target that the dataset does not have.
+        UsageError: a target that the dataset does not have, `augment` without `normalize` (its amounts are in
+            normalised units), or with a symmetry that the dataset does not declare.
         ContractError: no dataset there, or a broken one.
     """
 
@@ -77,15 +103,14 @@ class CastingSequenceDataset(TorchDataset[tuple[Tensor, Tensor]]):
         data_path: str | Path,
         sequence_length: int | None = None,
         normalize: bool = True,
-        augment: bool = False,
+        augment: bool | AugmentationSettings = False,
         *,
         split: Split = "train",
         rules: WindowRules | None = None,
         targets: Sequence[str] = (),
         preprocessor: SequencePreprocessor | None = None,
+        seed: int = 0,
     ) -> None:
-        if augment:
-            raise UsageError("expected augment=False, got True: augmentation is not available in this version")
         dataset = Dataset.open(data_path)
         period = dataset.info.period_ms
         rules = rules or WindowRules(DEFAULT_LENGTH, period, 1, DEFAULT_GAP_PERIODS * period)
@@ -95,130 +120,128 @@ class CastingSequenceDataset(TorchDataset[tuple[Tensor, Tensor]]):
         self.sensor_names = [sensor.name for sensor in dataset.info.sensors]
         self.scaler = (preprocessor or fit_preprocessor(dataset)) if normalize else None
         self._preprocess = self.scaler.module() if self.scaler else None
-        self.sequences: list[SequenceData] = [dataset.load(info.sequence_id) for info in dataset.sequences(split)]
-        self._plans: list[WindowPlan] = []
-        imitated = {event.type for event in dataset.events() if event.target in self.targets}
-        self._index([dataset.events(sequence.sequence_id) for sequence in self.sequences], imitated)
+        self._augmenter = self._augmenting(dataset, augment, seed)
+        # In shared memory, so that a loader's lasting worker processes hear of a new epoch.
+        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._epoch.untyped_storage().share_memory_()
+        self.sequences = dataset.sequences(split)
+        self._rows = open_rows(dataset, split)
+        self._index = index_windows(
+            dataset, self._rows, self.sequences, self.targets, self.rules, variable=sequence_length is None
+        )
 
-    def _index(self, events: list[list[Event]], imitated: set[str]) -> None:
-        """Find the windows of all sequences, with their labels; `imitated` are the types that look-alikes matter of."""
-        parts: list[tuple[Int64Array, ...]] = []
-        labels, kinds = [], []
-        for number, (sequence, happened) in enumerate(zip(self.sequences, events, strict=True)):
-            plan = plan_windows(sequence.event_time_ms, sequence.strand_id, self.rules)
-            self._plans.append(plan)
-            long_enough = plan.full if self.sequence_length else plan.due - plan.start + 1 >= SHORTEST
-            times = sequence.event_time_ms[plan.accepted[plan.due]]
-            truth = np.stack([label_at(times, happened, target) for target in self.targets], axis=1)
-            which = np.flatnonzero(long_enough & (truth != LEFT_OUT).any(axis=1))
-            parts.append((np.full(which.size, number), which, times[which]))
-            labels.append(np.where(truth == LEFT_OUT, np.nan, truth)[which].astype(np.float32))
-            decoys = [event for event in happened if event.look_alike_of in {None, *imitated}]
-            kinds.append(_kinds(times[which], labels[-1], decoys, self.rules))
-        empty = np.empty(0, np.int64)
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [empty, empty, empty]
-        self.sequence_index, self._which, self.event_time_ms = columns
-        self.labels: Float32Array = np.concatenate([*labels, np.empty((0, len(self.targets)), np.float32)])
-        self.kinds = np.concatenate([*kinds, np.empty(0, np.int8)])
+    def _augmenting(self, dataset: Dataset, augment: bool | AugmentationSettings, seed: int) -> Augmenter | None:
+        symmetries = dataset.info.symmetries
+        if augment is True:
+            augment = replace(MODERATE, symmetry=bool(symmetries))
+        if not augment or not augment.is_on:
+            return None
+        if self.scaler is None:
+            raise UsageError("expected normalize=True with augment, got False: its amounts are in normalised units")
+        return Augmenter(augment, symmetries=symmetries, sensors=self.sensor_names, seed=seed, clip=self.scaler.clip)
 
     def __len__(self) -> int:
         """Number of windows."""
-        return len(self.labels)
+        return len(self._index)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    @property
+    def kinds(self) -> Int8Array:
+        """Of each window [window], see `PLAIN`, `NEAR` and `POSITIVE`."""
+        return self._index.kinds
+
+    @property
+    def labels(self) -> Float32Array:
+        """Labels float32 [window, target]; made anew each time it is asked for, as are the two below."""
+        return self._index.labels(self._index.last_rows())
+
+    @property
+    def event_time_ms(self) -> Int64Array:
+        """Event times int64 [window] of the last rows, milliseconds."""
+        return self._rows.event_times()[self._index.last_rows()]
+
+    @property
+    def sequence_index(self) -> Int64Array:
+        """Places int64 [window] in `sequences`."""
+        ends = np.cumsum([info.rows for info in self.sequences])
+        return np.searchsorted(ends, self._index.last_rows(), side="right")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Vary windows as of this epoch from now on; without augmentation nothing changes."""
+        self._epoch.fill_(epoch)
+
+    def __getitem__(self, index: int) -> Item:
         """One window and its labels."""
-        return self.__getitems__([index])[0]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"expected a window below {len(self)}, got {index}")
+        item: Item = self.__getitems__([index % len(self)])[0]
+        return item
 
-    def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, Tensor]]:
-        """Several at once: the DataLoader's way in, one gathering and normalising for a batch."""
-        chosen = np.asarray(indices, np.int64)
-        labels = torch.from_numpy(self.labels[chosen])
-        if self.sequence_length is None:
-            windows = [self._prepared(self._variable(index))[0] for index in chosen.tolist()]
-            return list(zip(windows, labels, strict=True))
-        return list(zip(self._prepared(self.raw(chosen)), labels, strict=True))
+    def __getitems__(self, indices: list[int]) -> WindowBatch:
+        """Several at once: the DataLoader's way in, one reading and normalising for a batch.
+
+        An index of c · len(self) + i is the c-th further copy of window i: the same, varied otherwise.
+        """
+        numbers = np.asarray(indices, np.int64)
+        last = self._index.last_rows(numbers % len(self))
+        if self._augmenter is not None:
+            return self._varied(self._augmenter, numbers, last)
+        windows, lengths = self._read(last)
+        return WindowBatch(self._prepared(windows), *map(torch.from_numpy, (self._index.labels(last), lengths)))
 
     def raw(self, indices: Int64Array) -> Float32Array:
-        """Windows [k, time, sensor] in engineering units, NaN = missing; of fixed length only."""
-        windows = np.empty((len(indices), self.rules.length, len(self.sensor_names)), np.float32)
-        owners = self.sequence_index[indices]
-        for owner in np.unique(owners).tolist():
-            own = owners == owner
-            windows[own] = gather_windows(
-                self.sequences[owner].values, self._plans[owner], self._which[indices[own]], self.rules.length
-            )
-        return windows
+        """Windows [k, time, sensor] in engineering units, NaN = missing; a shorter window is followed by NaN."""
+        return self._read(self._index.last_rows(np.asarray(indices, np.int64)))[0]
 
-    def _variable(self, index: int) -> Float32Array:
-        owner, which = self.sequence_index[index], self._which[index]
-        plan = self._plans[owner]
-        rows = plan.accepted[plan.start[which] : plan.due[which] + 1]
-        return np.asarray(self.sequences[owner].values[rows][None], np.float32)
+    def _read(self, last: Int64Array) -> tuple[Float32Array, Int64Array]:
+        """Windows that end with the rows `last`, and their lengths."""
+        first = self._index.first_rows(last)
+        lengths = last - first + 1
+        return self._rows.read(first, lengths), lengths
 
     def _prepared(self, windows: Float32Array) -> Tensor:
+        """Fill and normalise. NaN rows behind a shorter window change nothing before them, whatever the strategy."""
         tensor = torch.from_numpy(windows)
-        return tensor if self._preprocess is None else self._preprocess(tensor)
+        return tensor if self._preprocess is None else self._preprocess.overwrite(tensor)
 
-    def collate_fn(self, batch: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, ...]:
-        """Batch items: `(sequences, labels)`, and with variable length also `lengths`.
+    def _varied(self, augmenter: Augmenter, numbers: Int64Array, last: Int64Array) -> WindowBatch:
+        positive = (self._index.labels(last) == 1).any(axis=1)
+        drawn = augmenter.drawn(int(self._epoch), numbers, positive)
+        partners = []
+        for place, rng in drawn.items():
+            if augmenter.settings.shift:
+                last[place] = rng.choice(self._index.ends_near(int(last[place]), augmenter.settings.shift))
+            if augmenter.settings.mixup:
+                partners.append(rng.integers(len(self)))
+        # The other windows of mixups are read and normalised with the batch, behind it.
+        last = np.concatenate([last, self._index.last_rows(np.array(partners, np.int64))])
+        raw, lengths = self._read(last)
+        for place, rng in drawn.items():
+            raw[place] = augmenter.exchanged(raw[place], rng)
+        windows, labels = self._prepared(raw).numpy(), self._index.labels(last)
+        for other, (place, rng) in enumerate(drawn.items(), start=len(numbers)):
+            window = augmenter.varied(windows[place, : lengths[place]], rng)
+            if partners:
+                whole = windows[other, : lengths[other]]
+                window, labels[place] = mix(window, labels[place], whole, labels[other], augmenter.own_weight(rng))
+            lengths[place] = len(window)
+            windows[place, : len(window)] = window
+        return WindowBatch(*(torch.from_numpy(part[: len(numbers)]) for part in (windows, labels, lengths)))
 
-        Shapes [b, time, sensor], [b, target] and [b] int64; shorter windows are padded with zeros after their last row.
+    def collate_fn(self, batch: Sequence[Item]) -> tuple[Tensor, ...]:
+        """Batch items: `(sequences, labels)`, and with variable length `(sequences, labels, lengths, mask)`.
+
+        Shapes [b, time, sensor], [b, target], [b] int64 and [b, time] bool; shorter windows are padded with zeros
+        after their last row, and the mask is True where a row is in use.
         """
-        windows, labels = zip(*batch, strict=True)
+        if not isinstance(batch, WindowBatch):
+            windows, labels = zip(*batch, strict=True)
+            lengths = torch.tensor([len(window) for window in windows])
+            batch = WindowBatch(pad_sequence(list(windows), batch_first=True), torch.stack(labels), lengths)
         if self.sequence_length is not None:
-            return torch.stack(windows), torch.stack(labels)
-        lengths = torch.tensor([len(window) for window in windows])
-        return pad_sequence(list(windows), batch_first=True), torch.stack(labels), lengths
-
-
-class EpochSampler(Sampler[int]):
-    """Draws an epoch: a share of the positives and of the negatives, anew each time.
-
-    Neighbouring windows share nearly all their rows, so a share of them says almost as much as all.
-
-    Args:
-        dataset: windows with `kinds`.
-        positive: share of the positives.
-        plain: share of the plain negatives.
-        near: share of the negatives near events and look-alikes.
-        seed: of the drawing.
-        fixed: draw once, in the order of the dataset; for validation.
-    """
-
-    def __init__(
-        self,
-        dataset: CastingSequenceDataset,
-        *,
-        positive: float = 1.0,
-        near: float,
-        plain: float,
-        seed: int,
-        fixed: bool = False,
-    ) -> None:
-        self._groups = [
-            (np.flatnonzero(dataset.kinds == kind), share)
-            for kind, share in ((POSITIVE, positive), (NEAR, near), (PLAIN, plain))
-        ]
-        self._rng = np.random.default_rng(seed)
-        self._fixed = np.sort(self._draw()) if fixed else None
-
-    def __len__(self) -> int:
-        """Windows of an epoch."""
-        return sum(_share_of(group, share) for group, share in self._groups)
-
-    def __iter__(self) -> Iterator[int]:
-        """Indices of the next epoch."""
-        drawn = self._rng.permutation(self._draw()) if self._fixed is None else self._fixed
-        return iter(drawn.tolist())
-
-    def _draw(self) -> Int64Array:
-        return np.concatenate(
-            [self._rng.choice(group, _share_of(group, share), replace=False) for group, share in self._groups]
-        )
-
-
-def _share_of(group: Int64Array, share: float) -> int:
-    return int(np.ceil(group.size * share))
+            return batch.windows, batch.labels
+        mask = torch.arange(int(batch.lengths.max())) < batch.lengths[:, None]
+        padded = batch.windows[:, : mask.shape[1]].masked_fill(~mask[:, :, None], 0.0)
+        return padded, batch.labels, batch.lengths, mask
 
 
 def check_targets(dataset: Dataset, targets: Sequence[str]) -> list[str]:
@@ -247,7 +270,7 @@ def check_alerts(config: TrainingConfig, targets: Sequence[str]) -> None:
 
 
 def fit_preprocessor(dataset: Dataset, **options: Any) -> SequencePreprocessor:
-    """Fit on the dataset's training split; options as for `SequencePreprocessor`.
+    """Fit on the dataset's training split, one sequence in memory at a time; options as for `SequencePreprocessor`.
 
     Raises:
         UsageError: there is no training sequence.
@@ -257,37 +280,3 @@ def fit_preprocessor(dataset: Dataset, **options: Any) -> SequencePreprocessor:
         raise UsageError(f"expected sequences of the split `train`, got none at {dataset.path}")
     names = [sensor.name for sensor in dataset.info.sensors]
     return SequencePreprocessor(**options).fit((dataset.load(info.sequence_id).values for info in infos), names)
-
-
-def open_split(
-    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor
-) -> CastingSequenceDataset:
-    """The windows of one split.
-
-    Raises:
-        UsageError: a target has no positive or no negative window there.
-    """
-    rules = config.window_rules(Dataset.open(data).info.period_ms)
-    windows = CastingSequenceDataset(
-        data, rules.length, split=split, rules=rules, targets=config.targets, preprocessor=preprocessor
-    )
-    for target, label in zip(windows.targets, windows.labels.T, strict=True):
-        for value, kind in ((1, "positive"), (0, "negative")):
-            if not bool((label == value).any()):
-                raise UsageError(
-                    f"expected {kind} windows of `{target}` in the split `{split}`, got none of {len(windows)} "
-                    f"at {data}: simulate longer, or change window_length or max_gap_periods"
-                )
-    return windows
-
-
-def _kinds(
-    times: Int64Array, labels: Float32Array, events: list[Event], rules: WindowRules
-) -> np.ndarray[Any, np.dtype[np.int8]]:
-    kinds = np.full(times.size, PLAIN, np.int8)
-    span_ms = rules.length * rules.period_ms
-    for event in events:
-        # Any window that sees a row of it, and those just after, where the model must let go again.
-        kinds[(times >= event.onset_ms) & (times < event.ignore_until_ms + span_ms)] = NEAR
-    kinds[(labels == 1).any(axis=1)] = POSITIVE
-    return kinds

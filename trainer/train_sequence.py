@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from models.windows import Float32Array
 from trainer.config import TrainingConfig
@@ -28,18 +27,12 @@ from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
 from trainer.device import open_device
 from trainer.errors import TrainingError
+from trainer.loaders import Loader, training_loaders
 from trainer.preprocess import SequencePreprocessor
-from trainer.sequence_dataset import (
-    CastingSequenceDataset,
-    EpochSampler,
-    check_alerts,
-    check_targets,
-    fit_preprocessor,
-    open_split,
-)
+from trainer.sampling import EpochSampler
+from trainer.sequence_dataset import CastingSequenceDataset, check_alerts, check_targets, fit_preprocessor
 from trainer.sequence_models import CastingLSTM
 
-Loader = DataLoader[tuple[Tensor, ...]]
 StepReport = Callable[[int, int], None]
 """Called after each training step with the steps done and those of the epoch."""
 
@@ -78,7 +71,7 @@ class SequenceModelTrainer:
     Args:
         model: windows [b, time, sensor] to logits [b, target].
         config: of the run.
-        train_loader: batches `(sequences, labels)` or `(sequences, labels, lengths)`.
+        train_loader: batches `(sequences, labels)` or `(sequences, labels, lengths, mask)`.
         val_loader: likewise; both classes of each target must occur.
         on_epoch: told of every epoch.
         on_step: told of every training step.
@@ -125,6 +118,8 @@ class SequenceModelTrainer:
         Raises:
             TrainingError: the loss is not finite.
         """
+        if isinstance(self.train_loader.sampler, EpochSampler):
+            self.train_loader.sampler.set_epoch(len(self.history) + 1)
         self.model.train()
         losses, norms, windows = 0.0, 0.0, 0
         steps = len(cast("Sized", self.train_loader))
@@ -201,8 +196,8 @@ class SequenceModelTrainer:
         return self.history
 
     def _forward(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        sequences, labels, *lengths = batch
-        logits = self.model(sequences.to(self.device), *lengths)
+        sequences, labels, *padding = batch
+        logits = self.model(sequences.to(self.device), *padding[:1])
         return logits, labels.to(self.device)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -275,18 +270,11 @@ def train_on_dataset(
     dataset = Dataset.open(data)
     check_alerts(config, check_targets(dataset, config.targets))
     check_integrity(dataset, config.window_rules(dataset.info.period_ms))
-    preprocessor = fit_preprocessor(dataset, normalization=config.normalization, clip=config.clip)
-    train = open_split(data, "train", config, preprocessor)
-    validation = open_split(data, "validation", config, preprocessor)
-    sampler = EpochSampler(
-        train,
-        positive=config.positive_share,
-        near=config.decoy_share,
-        plain=config.negative_share,
-        seed=config.seed,
+    preprocessor = fit_preprocessor(
+        dataset, normalization=config.normalization, missing_strategy=config.missing_strategy, clip=config.clip
     )
-    share = config.validation_share
-    judged = EpochSampler(validation, positive=share, near=share, plain=share, seed=config.seed, fixed=True)
+    loaders = training_loaders(data, config, preprocessor)
+    train, validation = loaders.train_data, loaders.validation_data
     model = CastingLSTM(
         len(train.sensor_names),
         config.hidden_size,
@@ -299,8 +287,8 @@ def train_on_dataset(
     trainer = SequenceModelTrainer(
         model,
         config,
-        DataLoader(train, config.batch_size, sampler=sampler, collate_fn=train.collate_fn),
-        DataLoader(validation, 512, sampler=judged, collate_fn=validation.collate_fn),
+        loaders.train,
+        loaders.validation,
         on_epoch=on_epoch,
         on_step=on_step,
     )

@@ -66,7 +66,12 @@ class MouldArray:
 
     @property
     def symmetries(self) -> tuple[Symmetry, ...]:
-        """Left and right of the face may change places: nothing in the model prefers a side."""
+        """Left and right of the face may change places: nothing in the model prefers a side.
+
+        A shift along a row is none, however many columns there are. What moves beyond the last column would come in
+        again at the first, and a tear that spreads from column to column would reach both ends before the middle: no
+        scan of this line. Only with two columns is there nothing to tear apart, and there the shift is the mirror.
+        """
         last = len(self.columns_m) - 1
         names = self.names
         mirror = tuple(
