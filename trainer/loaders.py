@@ -69,16 +69,28 @@ def training_loaders(
         rank=rank,
         world=world,
     )
-    share = config.validation_share
-    judged = EpochSampler(
-        validation, positive=share, near=share, plain=share, seed=config.seed, fixed=True, rank=rank, world=world
-    )
     return Loaders(
         _loader(train, -(-config.batch_size // world), sampler, config),
-        _loader(validation, VALIDATION_BATCH, judged, config),
+        judged_loader(validation, config, rank=rank, world=world),
         train,
         validation,
     )
+
+
+def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, rank: int = 0, world: int = 1) -> Loader:
+    """The windows of a split that judge a model: `config.validation_share` of them, the same each time.
+
+    Args:
+        windows: from `open_split`.
+        config: of the run.
+        rank: number of this process.
+        world: number of processes; each window is on one of them.
+    """
+    share = config.validation_share
+    judged = EpochSampler(
+        windows, positive=share, near=share, plain=share, seed=config.seed, fixed=True, rank=rank, world=world
+    )
+    return _loader(windows, VALIDATION_BATCH, judged, config)
 
 
 def _loader(data: CastingSequenceDataset, batch_size: int, sampler: EpochSampler, config: TrainingConfig) -> Loader:

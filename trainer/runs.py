@@ -43,7 +43,6 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         parameters: numbers of the model.
         epochs: trained.
         best_epoch: the one kept.
-        windows: of one epoch.
         seconds: of training, validation after each epoch included.
         threads: of torch.
         validation: scores on validation of the weights kept; they were chosen by them.
@@ -60,7 +59,6 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     epochs: int
     best_epoch: int
-    windows: int
     seconds: float
     threads: int
     validation: Scores

@@ -19,7 +19,7 @@ from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
 from trainer.git import head_commit
-from trainer.loaders import judged_loader
+from trainer.loaders import judged_loader, open_split
 from trainer.runs import RunLog, RunRow, Scores, run_key
 from trainer.train_sequence import EpochReport, StepReport, TrainingRun, train_on_dataset, window_scores
 
@@ -39,7 +39,7 @@ def run_series(
 ) -> list[RunRow]:
     """Train each recipe with the seeds 0, 1, … and log each run; what the log has is not run again.
 
-    Seeds change before recipes, so that an interrupted series has something of every recipe.
+    Every recipe gets a seed before any gets the next: an interrupted series has something of each.
 
     Returns:
         The rows of this series, also those that were there before.
@@ -89,7 +89,6 @@ def train_and_score(
         parameters=run.model.architecture["parameters"],
         epochs=len(run.history),
         best_epoch=best.epoch,
-        windows=run.windows_per_epoch,
         seconds=round(seconds, 1),
         threads=config.threads,
         validation=score_split(run, "validation"),
@@ -105,14 +104,15 @@ def score_split(run: TrainingRun, split: Split) -> Scores:
     Raises:
         UsageError: a class of a target is missing there.
     """
-    loader, targets = judged_loader(run.dataset.path, split, run.config, run.preprocessor)
+    windows = open_split(run.dataset.path, split, run.config, run.preprocessor)
     said, truth = [], []
-    for sequences, labels in loader:
+    for sequences, labels in judged_loader(windows, run.config):
         said.append(run.model.predict_proba(sequences).numpy())
         truth.append(labels.numpy())
     probabilities: Float32Array = np.concatenate(said)
-    labels_: Float32Array = np.concatenate(truth)
+    wanted: Float32Array = np.concatenate(truth)
     columns = {
-        target: window_scores(probabilities[:, [index]], labels_[:, [index]]) for index, target in enumerate(targets)
+        target: window_scores(probabilities[:, [index]], wanted[:, [index]])
+        for index, target in enumerate(windows.targets)
     }
-    return Scores(**window_scores(probabilities, labels_), targets=columns)
+    return Scores(**window_scores(probabilities, wanted), targets=columns)

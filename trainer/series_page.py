@@ -81,7 +81,7 @@ def as_svg(rows: Sequence[RunRow]) -> str:
     from matplotlib.ticker import MaxNLocator
 
     groups = by_recipe(rows)
-    with svg_style(axes_titlesize=9, axes_spines_top=False, axes_spines_right=False, axes_grid=True, grid_alpha=0.25):
+    with svg_style(axes_titlesize=9, axes_grid=True, grid_alpha=0.25):
         figure = Figure(figsize=(3.0 * len(groups), 4.2), layout="constrained")
         panes = figure.subplots(2, len(groups), sharex="col", sharey="row", squeeze=False)
         for (above, below), (recipe, group) in zip(panes.T, groups.items(), strict=True):

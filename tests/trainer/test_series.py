@@ -14,7 +14,7 @@ from trainer.series import run_series
 from trainer.series_page import as_markdown, as_svg, table, write_page
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -23,7 +23,7 @@ def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k
     entry = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.6, "roc_auc": roc_auc}
     return RunRow(
         recipe=recipe, seed=seed, key=key, data_fingerprint="f", git_commit="c", model_type="lstm", parameters=1234,
-        epochs=1, best_epoch=1, windows=10, seconds=60.0, threads=1, validation=scores, test=scores, history=[entry],
+        epochs=1, best_epoch=1, seconds=60.0, threads=1, validation=scores, test=scores, history=[entry],
     )  # fmt: skip
 
 
@@ -31,7 +31,10 @@ class TestSeries:
     def test_goes_on_where_it_was_interrupted_and_says_the_same_for_the_same_seed(
         self, small_line: Dataset, small_config: TrainingConfig, tmp_path: Path
     ) -> None:
-        recipes = {"small": replace(small_config, num_epochs=1), "slower": replace(small_config, num_epochs=1, stride=4)}
+        recipes = {
+            "small": replace(small_config, num_epochs=1),
+            "slower": replace(small_config, num_epochs=1, stride=4),
+        }
         log = RunLog(tmp_path / "new" / "runs.jsonl")
         begun: list[tuple[str, int]] = []
 
@@ -39,9 +42,9 @@ class TestSeries:
             if done is None:
                 begun.append((recipe, seed))
                 if len(begun) == 3:
-                    raise Interrupted
+                    raise StoppedError
 
-        with pytest.raises(Interrupted):
+        with pytest.raises(StoppedError):
             run_series(small_line.path, recipes, 2, log, on_run=stop_at_third)
         before = log.rows()
         assert [(one.recipe, one.seed) for one in before] == [("small", 0), ("slower", 0)]
