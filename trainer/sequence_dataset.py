@@ -199,21 +199,29 @@ class EpochSampler(Sampler[int]):
             (np.flatnonzero(dataset.kinds == kind), share)
             for kind, share in ((POSITIVE, positive), (NEAR, near), (PLAIN, plain))
         ]
-        self._rng = np.random.default_rng(seed)
-        self._fixed = np.sort(self._draw()) if fixed else None
+        self._seed = seed
+        self._epoch = 0
+        self._fixed = np.sort(self._draw(np.random.default_rng(seed))) if fixed else None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is drawn next, from 0; without it, it is the one after the last drawn."""
+        self._epoch = epoch
 
     def __len__(self) -> int:
         """Windows of an epoch."""
         return sum(_share_of(group, share) for group, share in self._groups)
 
     def __iter__(self) -> Iterator[int]:
-        """Indices of the next epoch."""
-        drawn = self._rng.permutation(self._draw()) if self._fixed is None else self._fixed
-        return iter(drawn.tolist())
+        """Indices of the next epoch, a function of seed and epoch."""
+        if self._fixed is not None:
+            return iter(self._fixed.tolist())
+        rng = np.random.default_rng((self._seed, self._epoch))
+        self._epoch += 1
+        return iter(rng.permutation(self._draw(rng)).tolist())
 
-    def _draw(self) -> Int64Array:
+    def _draw(self, rng: np.random.Generator) -> Int64Array:
         return np.concatenate(
-            [self._rng.choice(group, _share_of(group, share), replace=False) for group, share in self._groups]
+            [rng.choice(group, _share_of(group, share), replace=False) for group, share in self._groups]
         )
 
 

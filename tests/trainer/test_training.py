@@ -188,7 +188,7 @@ class TestTrainer:
             mean_of_first_sensor(24),
             mean_of_first_sensor(),
             on_epoch=lambda record: epochs.append(record.epoch),
-            on_step=lambda step, of: steps.append((step, of)),
+            on_step=lambda record: steps.append((record.step, record.steps)),
         ).train()
         assert steps == [(1, 3), (2, 3), (3, 3)]
         assert epochs == [1]
