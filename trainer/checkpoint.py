@@ -58,6 +58,11 @@ class Checkpoints:
         """Files of whole checkpoints, the newest last."""
         return sorted(self.folder.glob("epoch-*.safetensors"))
 
+    def last_epoch(self) -> int:
+        """The epoch of the newest; 0 if there is none."""
+        paths = self.paths()
+        return int(paths[-1].stem.removeprefix("epoch-")) if paths else 0
+
     def save(self, epoch: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
         """Write one and forget those before the last.
 

@@ -18,7 +18,7 @@ def curves_svg(history: Sequence[EpochRecord]) -> str:
 
     epochs = [record.epoch for record in history]
     best = max((record for record in history if record.best), key=lambda record: record.epoch)
-    with svg_style(axes_titlesize=9, axes_spines_top=False, axes_spines_right=False, axes_grid=True, grid_alpha=0.25):
+    with svg_style(axes_titlesize=9, axes_grid=True, grid_alpha=0.25):
         figure = Figure(figsize=(9.0, 2.7), layout="constrained")
         loss, scores, rate = figure.subplots(1, 3)
         _curve(loss, epochs, [record.train_loss for record in history], BLUE, "training")
@@ -30,6 +30,7 @@ def curves_svg(history: Sequence[EpochRecord]) -> str:
         titles = ("loss", "validation", "learning rate")
         for axes, title in zip((loss, scores, rate), titles, strict=True):
             axes.set_title(title)
+            axes.spines[["top", "right"]].set_visible(False)
             axes.set_xlabel("epoch")
             axes.axvline(best.epoch, color=GREY, linewidth=1, linestyle="--", zorder=1, label=f"kept: {best.epoch}")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -143,10 +143,10 @@ def _train(
 
 
 def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool) -> None:
-    done = checkpoints.paths()
+    done = checkpoints.last_epoch()
     if done and not (resume or force):
         raise UsageError(
-            f"expected no training under way, got one interrupted after {done[-1].stem} at {checkpoints.folder}: "
+            f"expected no training under way, got one interrupted after epoch {done} at {checkpoints.folder}: "
             "add --resume to go on with it, or --force to begin anew"
         )
     if resume and not done:
