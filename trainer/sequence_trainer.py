@@ -114,7 +114,8 @@ class SequenceModelTrainer:
         """
         self.model.train()
         epoch = len(self.history)
-        for part in (self.train_loader.sampler, self.train_loader.dataset):
+        loader = self.train_loader
+        for part in (loader.sampler, loader.batch_sampler, loader.dataset):
             set_epoch(part, epoch)
         losses, norms, windows, skipped = 0.0, 0.0, 0, 0
         began = time.perf_counter()

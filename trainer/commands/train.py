@@ -88,6 +88,8 @@ def command(
     with join(config.device) as world:
         if force and not resume and world.leads:
             checkpoints.remove()
+        if resume and world.leads and not checkpoints.paths():
+            print(f"nothing to resume at {checkpoints.folder}, beginning with epoch 1", file=sys.stderr, flush=True)
         run = _train(data, config, checkpoints, world, tensorboard, resume=resume)
     if not world.leads:
         return
@@ -149,8 +151,6 @@ def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool
             f"expected no training under way, got one interrupted after epoch {done} at {checkpoints.folder}: "
             "add --resume to go on with it, or --force to begin anew"
         )
-    if resume and not done:
-        print(f"nothing to resume at {checkpoints.folder}, beginning with epoch 1", file=sys.stderr, flush=True)
 
 
 def _bundle_name(name: str) -> str:
