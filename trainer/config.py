@@ -87,12 +87,17 @@ class TrainingConfig:
         dropout: between layers and in the head.
         pooling: what the head sees of the LSTM's states, see `CastingLSTM`.
         relative: subtract each sensor's mean over the window first, see `CastingLSTM`.
-        learning_rate: of AdamW at the start.
-        weight_decay: of AdamW.
-        batch_size: windows of one step.
+        learning_rate: at the start; the largest of `one_cycle`.
+        weight_decay: of the optimiser.
+        batch_size: windows of one step, shared out among the processes if there are several.
         num_epochs: at most.
         early_stopping_patience: epochs without a better validation ROC-AUC before training stops.
         scheduler_patience: epochs without a better one before the learning rate is halved.
+        loss: `bce`, cross-entropy, or `focal`, which counts less the windows that are told well already.
+        focal_gamma: of the focal loss; 0 makes it cross-entropy.
+        optimizer: `adamw`, or `adam`.
+        scheduler: of the learning rate: `plateau`, `cosine`, `one_cycle` or `none`, see `trainer.optimisation`.
+        precision: of the model's inner numbers: `float32`, `bf16` or `fp16`, see `trainer.precision`.
         class_weight: weight of a positive window in the loss.
         gradient_clip: largest norm of the gradient.
         device: `cpu`, `cuda` or `cuda:N`; whether it is there shows when training begins.
@@ -129,6 +134,11 @@ class TrainingConfig:
     num_epochs: Whole = 100
     early_stopping_patience: Whole = 15
     scheduler_patience: Count = 5
+    loss: Literal["bce", "focal"] = "bce"
+    focal_gamma: Annotated[float, Meta(ge=0)] = 2.0
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    scheduler: Literal["plateau", "cosine", "one_cycle", "none"] = "plateau"
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
     class_weight: Above0 = 3.0
     gradient_clip: Above0 = 1.0
     device: Device = field(default_factory=_default_device)

@@ -4,7 +4,7 @@ from models.errors import StrandwatchError
 
 
 class TrainingError(StrandwatchError):
-    """Training cannot go on: the loss is no number any more."""
+    """Training cannot go on: numbers that are none, a device or precision that is not there, no memory or disk left."""
 
 
 class ExportError(StrandwatchError):

@@ -30,6 +30,7 @@ from models.manifest import INPUT_NAME, OUTPUT_NAME, SCHEMA_VERSION, Manifest
 from models.manifest import Tensor as TensorInfo
 from models.runtime import Predictor
 from models.windows import Float32Array
+from trainer.curves import curves_svg
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
 from trainer.evaluation.evaluate import trace_split
@@ -251,6 +252,7 @@ def _other_files(run: TrainingRun, parity: Mapping[int, float]) -> dict[str, byt
     }
     return {
         "weights.safetensors": save({key: value.contiguous() for key, value in run.model.state_dict().items()}),
+        "curves.svg": curves_svg(run.history).encode(),
         "training.json": msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n",
     }
 

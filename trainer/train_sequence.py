@@ -1,226 +1,40 @@
-"""Training a sequence model: the loop, and a whole run from a dataset to the best weights.
+"""Training a sequence model: a whole run from a dataset to the best weights.
 
     run = train_on_dataset("data/line", load_config("tiny"))
     run.model, run.preprocessor, run.history
 
-Notable decisions: the loss takes logits; a label that is NaN (truth left out for that target) has no part in it; the
-best epoch by validation ROC-AUC is kept, not the last; the seed fixes weights, dropout and sampling, so that the same
-seed, data and thread count give the same weights.
+The loop itself is `trainer.sequence_trainer`.
 """
 
-import copy
-import math
-import time
-from collections.abc import Callable, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
-from torch import Tensor, nn
 
-from models.windows import Float32Array
+from trainer.checkpoint import Checkpoints
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
-from trainer.device import open_device
-from trainer.errors import TrainingError
+from trainer.distributed import World, alone, share_of_batch
+from trainer.history import EpochRecord, EpochReport, StepRecord, StepReport
 from trainer.loaders import Loader, training_loaders
 from trainer.preprocess import SequencePreprocessor
-from trainer.sampling import EpochSampler
 from trainer.sequence_dataset import CastingSequenceDataset, check_alerts, check_targets, fit_preprocessor
 from trainer.sequence_models import CastingLSTM
+from trainer.sequence_trainer import SequenceModelTrainer, window_scores
 
-StepReport = Callable[[int, int], None]
-"""Called after each training step with the steps done and those of the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """What one epoch brought.
-
-    Attributes:
-        epoch: from 1.
-        train_loss: mean over the epoch's windows.
-        validation_loss: mean over the validation windows.
-        roc_auc: on validation, the mean over the targets.
-        pr_auc: average precision on validation, the mean over the targets.
-        learning_rate: in use in this epoch.
-        seconds: wall time, validation included.
-        best: whether it is the best so far.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    roc_auc: float
-    pr_auc: float
-    learning_rate: float
-    seconds: float
-    best: bool
-
-
-EpochReport = Callable[[EpochRecord], None]
-
-
-class SequenceModelTrainer:
-    """Trains one model.
-
-    Args:
-        model: windows [b, time, sensor] to logits [b, target].
-        config: of the run.
-        train_loader: batches `(sequences, labels)` or `(sequences, labels, lengths, mask)`.
-        val_loader: likewise; both classes of each target must occur.
-        on_epoch: told of every epoch.
-        on_step: told of every training step.
-
-    Attributes:
-        history: one record an epoch.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        train_loader: Loader,
-        val_loader: Loader,
-        *,
-        on_epoch: EpochReport | None = None,
-        on_step: StepReport | None = None,
-    ) -> None:
-        self.config = config
-        self.device = open_device(config.device)
-        self.model = model.to(self.device)
-        self.train_loader = train_loader
-        self.val_loader = val_loader
-        self.history: list[EpochRecord] = []
-        self._on_epoch = on_epoch
-        self._on_step = on_step
-        # NaN labels are taken out before the mean, so the reduction is ours.
-        self.criterion = nn.BCEWithLogitsLoss(
-            pos_weight=torch.tensor(config.class_weight, device=self.device), reduction="none"
-        )
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimizer, mode="max", patience=config.scheduler_patience, factor=0.5
-        )
-
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training loader.
-
-        Returns:
-            `loss`: mean over the windows; `gradient_norm`: mean before clipping.
-
-        Raises:
-            TrainingError: the loss is not finite.
-        """
-        if isinstance(self.train_loader.sampler, EpochSampler):
-            self.train_loader.sampler.set_epoch(len(self.history) + 1)
-        self.model.train()
-        losses, norms, windows = 0.0, 0.0, 0
-        steps = len(cast("Sized", self.train_loader))
-        for step, batch in enumerate(self.train_loader, start=1):
-            logits, labels = self._forward(batch)
-            loss = self._loss(logits, labels)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"expected a finite loss, got {loss.item()} at step {step} of epoch {len(self.history) + 1}: "
-                    "lower learning_rate or look at the data"
-                )
-            self.optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-            self.optimizer.step()
-            losses += loss.item() * len(labels)
-            norms += norm.item()
-            windows += len(labels)
-            if self._on_step:
-                self._on_step(step, steps)
-        return {"loss": losses / max(windows, 1), "gradient_norm": norms / max(steps, 1)}
-
-    @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
-        """Judge the model on the validation loader.
-
-        Returns:
-            `loss`, and `roc_auc` and `pr_auc`, each the mean over the targets.
-
-        Raises:
-            TrainingError: a logit is not finite.
-        """
-        self.model.eval()
-        parts = [self._forward(batch) for batch in self.val_loader]
-        logits, labels = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
-        if not bool(torch.isfinite(logits).all()):
-            raise TrainingError(f"expected finite logits, got others in validation, epoch {len(self.history) + 1}")
-        scores = window_scores(torch.sigmoid(logits).cpu().numpy(), labels.cpu().numpy())
-        return {"loss": self._loss(logits, labels).item(), **scores}
-
-    def train(self) -> list[EpochRecord]:
-        """Train until the last epoch or until patience runs out; the model ends with the best epoch's weights.
-
-        Returns:
-            The history, one record an epoch.
-        """
-        best_auc, best_state, since_best = -math.inf, copy.deepcopy(self.model.state_dict()), 0
-        for epoch in range(1, self.config.num_epochs + 1):
-            started = time.perf_counter()
-            rate = float(self.optimizer.param_groups[0]["lr"])
-            training, validation = self.train_epoch(), self.validate()
-            self.scheduler.step(validation["roc_auc"])
-            is_best = validation["roc_auc"] > best_auc
-            since_best = 0 if is_best else since_best + 1
-            if is_best:
-                best_auc, best_state = validation["roc_auc"], copy.deepcopy(self.model.state_dict())
-            record = EpochRecord(
-                epoch=epoch,
-                train_loss=training["loss"],
-                validation_loss=validation["loss"],
-                roc_auc=validation["roc_auc"],
-                pr_auc=validation["pr_auc"],
-                learning_rate=rate,
-                seconds=time.perf_counter() - started,
-                best=is_best,
-            )
-            self.history.append(record)
-            if self._on_epoch:
-                self._on_epoch(record)
-            if since_best >= self.config.early_stopping_patience:
-                break
-        self.model.load_state_dict(best_state)
-        self.model.eval()
-        return self.history
-
-    def _forward(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        sequences, labels, *padding = batch
-        logits = self.model(sequences.to(self.device), *padding[:1])
-        return logits, labels.to(self.device)
-
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        known = ~torch.isnan(labels)
-        each = self.criterion(logits, labels.nan_to_num())
-        mean: Tensor = (each * known).sum() / known.sum().clamp(min=1)
-        return mean
-
-
-def window_scores(probabilities: Float32Array, labels: Float32Array) -> dict[str, float]:
-    """ROC-AUC and PR-AUC (average precision) of windows, the mean over the targets.
-
-    Args:
-        probabilities: [n, target].
-        labels: [n, target], NaN where left out; both classes of each target must occur.
-    """
-    scores = []
-    for probability, label in zip(probabilities.T, labels.T, strict=True):
-        known = ~np.isnan(label)
-        truth, said = label[known], probability[known]
-        scores.append((roc_auc_score(truth, said), average_precision_score(truth, said)))
-    roc, pr = np.mean(scores, axis=0)
-    return {"roc_auc": float(roc), "pr_auc": float(pr)}
+__all__ = [
+    "EpochRecord",
+    "EpochReport",
+    "Loader",
+    "SequenceModelTrainer",
+    "StepRecord",
+    "StepReport",
+    "TrainingRun",
+    "train_on_dataset",
+    "window_scores",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,34 +70,45 @@ def train_on_dataset(
     *,
     on_epoch: EpochReport | None = None,
     on_step: StepReport | None = None,
+    checkpoints: Path | None = None,
+    resume: bool = False,
+    world: World | None = None,
 ) -> TrainingRun:
     """Train on a dataset's training split, judged on its validation split.
 
+    Args:
+        data: folder of the dataset.
+        config: of the run.
+        on_epoch: told of every epoch.
+        on_step: told of every training step.
+        checkpoints: folder for the state after each epoch; None keeps none.
+        resume: go on from the newest checkpoint there, if there is one.
+        world: of the processes that train together; None for this one alone.
+
     Raises:
         ContractError: no dataset there, one that was altered, or splits that leak.
-        UsageError: a target it does not have, alert settings of another, or a split without windows of both classes.
-        TrainingError: the device is not there, or the loss is no number any more.
+        UsageError: a target it does not have, alert settings of another, a split without windows of both classes,
+            a batch that the processes cannot share, or a checkpoint of another run.
+        TrainingError: device or precision are not there, numbers that are none, memory or disk that do not suffice.
     """
-    open_device(config.device)  # before the data is read, which may take minutes
+    world = world or alone(config.device)  # before the data is read, which may take minutes
+    share_of_batch(config.batch_size, world)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = Dataset.open(data)
     check_alerts(config, check_targets(dataset, config.targets))
     check_integrity(dataset, config.window_rules(dataset.info.period_ms))
     preprocessor = fit_preprocessor(
-        dataset, normalization=config.normalization, missing_strategy=config.missing_strategy, clip=config.clip
+        dataset,
+        normalization=config.normalization,
+        missing_strategy=config.missing_strategy,
+        clip=config.clip,
     )
-    loaders = training_loaders(data, config, preprocessor)
+    loaders = training_loaders(data, config, preprocessor, rank=world.rank, world=world.size)
     train, validation = loaders.train_data, loaders.validation_data
-    model = CastingLSTM(
-        len(train.sensor_names),
-        config.hidden_size,
-        config.num_layers,
-        config.dropout,
-        len(train.targets),
-        pooling=config.pooling,
-        relative=config.relative,
-    )
+    model = build_model(config, len(train.sensor_names), len(train.targets))
+    if world.size > 1:
+        torch.manual_seed(config.seed + world.rank)  # the weights are the same, dropout is not
     trainer = SequenceModelTrainer(
         model,
         config,
@@ -291,6 +116,24 @@ def train_on_dataset(
         loaders.validation,
         on_epoch=on_epoch,
         on_step=on_step,
+        checkpoints=None if checkpoints is None else Checkpoints(checkpoints),
+        identity={"data": dataset.info.fingerprint},
+        world=world,
     )
+    if resume:
+        trainer.resume()
     history = trainer.train()
     return TrainingRun(model.cpu(), preprocessor, dataset, train, validation, history, config)
+
+
+def build_model(config: TrainingConfig, input_size: int, output_size: int) -> CastingLSTM:
+    """The configured model, with weights drawn from torch's generator."""
+    return CastingLSTM(
+        input_size,
+        config.hidden_size,
+        config.num_layers,
+        config.dropout,
+        output_size,
+        pooling=config.pooling,
+        relative=config.relative,
+    )

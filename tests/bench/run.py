@@ -6,6 +6,7 @@ OMP_NUM_THREADS=1 python tests/bench/run.py
 import time
 
 import bench_line
+import bench_training
 import bench_training_data
 import results
 
@@ -13,7 +14,9 @@ import results
 def main() -> None:
     """Measure and write."""
     began_s = time.perf_counter()
-    results.write([*bench_line.rows(), *bench_training_data.rows()], time.perf_counter() - began_s)
+    modules = (bench_line, bench_training, bench_training_data)
+    rows = [row for module in modules for row in module.rows()]
+    results.write(rows, time.perf_counter() - began_s)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from support.small_line import write_leaky, write_small_line, write_tampered
+from support.small_training import CONFIG, Linear, loader, mean_of_first_sensor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from models.errors import UsageError
 from trainer import cli
@@ -89,25 +89,6 @@ class TestConfiguration:
         assert (rules.length, rules.period_ms, rules.max_gap_ms) == (60, 1000, 4000)
 
 
-def loader(windows: Tensor, labels: Tensor) -> DataLoader[tuple[Tensor, ...]]:
-    return DataLoader(TensorDataset(windows, labels), batch_size=8)
-
-
-def mean_of_first_sensor(count: int = 64) -> DataLoader[tuple[Tensor, ...]]:
-    generator = torch.Generator().manual_seed(0)
-    windows = torch.randn(count, 6, 2, generator=generator)
-    return loader(windows, (windows[:, :, :1].mean(1) > 0).float())
-
-
-class Linear(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(2, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x.mean(1))
-
-
 class Worsening(nn.Module):
     """Right before its first step, the wrong way round ever after."""
 
@@ -122,9 +103,6 @@ class Worsening(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(1)[:, :1] * (1.0 if self.epochs == 1 else -1.0) + 0.0 * self.weight
-
-
-CONFIG = TrainingConfig(num_epochs=6, early_stopping_patience=2, learning_rate=0.1, device="cpu", class_weight=1.0)
 
 
 class TestTrainer:
@@ -188,7 +166,7 @@ class TestTrainer:
             mean_of_first_sensor(24),
             mean_of_first_sensor(),
             on_epoch=lambda record: epochs.append(record.epoch),
-            on_step=lambda step, of: steps.append((step, of)),
+            on_step=lambda record: steps.append((record.step, record.steps)),
         ).train()
         assert steps == [(1, 3), (2, 3), (3, 3)]
         assert epochs == [1]
@@ -237,6 +215,8 @@ class TestCommand:
         assert json.loads(captured.out)["model"] == "mine@1"
         assert captured.err.splitlines()[0].startswith("epoch 1/1: loss")
         assert (out / "manifest.json").is_file()
+        assert (out / "curves.svg").read_text().startswith("<?xml")
+        assert [path.name for path in tmp_path.iterdir()] == ["mine"]  # no checkpoints stay behind
         assert run_cli(*arguments, monkeypatch=monkeypatch) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: expected a new folder, got a bundle at")
@@ -301,3 +281,30 @@ class TestCommand:
     def test_help_does_not_wait_for_torch(self) -> None:
         code = "import sys, trainer.cli; sys.exit('torch' in sys.modules)"
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    def test_an_interrupted_training_is_not_trampled_on(
+        self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        train_on_dataset(
+            small_line.path,
+            load_config("tiny", ["window_length=16", "hidden_size=4", "num_epochs=1", "threads=1"]),
+            checkpoints=tmp_path / "new.training",
+        )
+        train = ["train", "--data", str(small_line.path), "--out", str(tmp_path / "new"), "--set", "threads=1"]
+        assert run_cli(*train, monkeypatch=monkeypatch) == 2
+        error = capsys.readouterr().err
+        assert "got one interrupted after epoch 1 at" in error
+        assert "add --resume to go on with it, or --force to begin anew" in error
+        assert run_cli(*train, "--resume", monkeypatch=monkeypatch) == 2
+        assert "error: expected 4, got 48 at config.hidden_size, as in " in capsys.readouterr().err
+        newest = tmp_path / "new.training" / "epoch-000001.safetensors"
+        newest.write_bytes(newest.read_bytes()[:-1])
+        assert run_cli(*train, "--resume", monkeypatch=monkeypatch) == 1
+        error = capsys.readouterr().err
+        assert f"at {newest}: delete it and begin anew" in error
+        assert error.count("\n") == 1
+
+    def test_recipes_are_listed(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run_cli("train", "--list-recipes", monkeypatch=monkeypatch) == 0
+        listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+        assert listed == set(recipe_names())

@@ -1,6 +1,7 @@
 """`trainer train`: a dataset in, a verified bundle out."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,22 @@ from trainer.commands.console import require_writable, tell
 from trainer.commands.training_progress import training_progress
 
 if TYPE_CHECKING:
+    from trainer.checkpoint import Checkpoints
+    from trainer.config import TrainingConfig
+    from trainer.distributed import World
     from trainer.export import Exported
+    from trainer.history import EpochRecord
     from trainer.train_sequence import TrainingRun
+
+
+def _list_recipes(wanted: bool) -> None:
+    if wanted:
+        from trainer.config import RECIPES, recipe_names
+
+        for name in recipe_names():
+            first = (RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
+            print(f"{name:<20} {first.lstrip('# ')}")
+        raise typer.Exit
 
 
 def command(
@@ -30,16 +45,29 @@ def command(
         bool,
         typer.Option("--current", help="Make it the default; only in models/sequence, and if it catches something."),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a bundle that is there; begin an interrupted training anew.")
+    ] = False,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard's event files.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    list_recipes: Annotated[  # noqa: ARG001, its callback has done it all
+        bool, typer.Option("--list-recipes", help="Say what recipes there are.", is_eager=True, callback=_list_recipes)
+    ] = False,
 ) -> None:
     """Train a sequence model and export it as a bundle.
 
     The bundle is checked against torch, and its alert thresholds are chosen
     on the dataset's validation split. The same seed gives the same weights.
 
-    Example:
+    After each epoch the state goes to OUT.training; a training that was
+    killed goes on from there with --resume and ends at the same weights.
+
+    Examples:
+      trainer train --list-recipes
       trainer train --data data/line --out runs/mine --set hidden_size=64
+      trainer train --data data/line --out runs/mine --set hidden_size=64 --resume
+      torchrun --nproc-per-node 2 -m trainer train --data DIR --out runs/mine
     """
     from trainer.config import load_config
 
@@ -52,19 +80,77 @@ def command(
             f"expected --out {RELEASED / name} with --current, got {out}: the default is a released bundle"
         )
 
-    from trainer.export import export_run
-    from trainer.train_sequence import train_on_dataset
+    from trainer.checkpoint import Checkpoints
+    from trainer.distributed import join
 
-    with training_progress(config.num_epochs) as (on_epoch, on_step):
-        run = train_on_dataset(data, config, on_epoch=on_epoch, on_step=on_step)
+    checkpoints = Checkpoints(out.absolute().with_name(f"{out.resolve().name}.training"))
+    _refuse_interrupted(checkpoints, resume=resume, force=force)
+    with join(config.device) as world:
+        if force and not resume and world.leads:
+            checkpoints.remove()
+        if resume and world.leads and not checkpoints.paths():
+            print(f"nothing to resume at {checkpoints.folder}, beginning with epoch 1", file=sys.stderr, flush=True)
+        run = _train(data, config, checkpoints, world, tensorboard, resume=resume)
+    if not world.leads:
+        return
     print("exporting, comparing with torch, choosing thresholds on validation", file=sys.stderr, flush=True)
+
+    from trainer.export import export_run
+
     exported = export_run(run, out, name=name, version=version, recipe=recipe, must_catch=current)
+    checkpoints.remove()
     for warning in exported.warnings:
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     if current:
         make_current(name)
     result, sentences = _result(run, exported, out)
     tell(result, sentences, as_json=as_json)
+
+
+def _train(
+    data: Path,
+    config: "TrainingConfig",
+    checkpoints: "Checkpoints",
+    world: "World",
+    tensorboard: Path | None,
+    *,
+    resume: bool,
+) -> "TrainingRun":
+    """Train, with reports from the process that leads."""
+    from trainer.train_sequence import train_on_dataset
+
+    if not world.leads:
+        return train_on_dataset(data, config, checkpoints=checkpoints.folder, resume=resume, world=world)
+    with ExitStack() as stack:
+        on_epoch, on_step = stack.enter_context(training_progress(config.num_epochs))
+        reports = [on_epoch]
+        if tensorboard:
+            from trainer.tensorboard import tensorboard_log
+
+            reports.append(stack.enter_context(tensorboard_log(tensorboard)))
+
+        def tell_all(record: "EpochRecord") -> None:
+            for report in reports:
+                report(record)
+
+        return train_on_dataset(
+            data,
+            config,
+            on_epoch=tell_all,
+            on_step=on_step,
+            checkpoints=checkpoints.folder,
+            resume=resume,
+            world=world,
+        )
+
+
+def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool) -> None:
+    done = checkpoints.last_epoch()
+    if done and not (resume or force):
+        raise UsageError(
+            f"expected no training under way, got one interrupted after epoch {done} at {checkpoints.folder}: "
+            "add --resume to go on with it, or --force to begin anew"
+        )
 
 
 def _bundle_name(name: str) -> str:

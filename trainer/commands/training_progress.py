@@ -1,45 +1,70 @@
-"""How a training run reports on stderr: a bar of the epoch's steps on a terminal, one plain line an epoch anywhere."""
+"""How a training run reports on stderr: a bar of the whole training on a terminal, one plain line an epoch anywhere."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from trainer.train_sequence import EpochRecord, EpochReport, StepReport
+    from trainer.history import EpochRecord, EpochReport, StepRecord, StepReport
 
 
 @contextmanager
-def training_progress(epochs: int) -> Iterator[tuple["EpochReport", "StepReport | None"]]:
-    """Show a training run; yields what the trainer is to call after each epoch and each step."""
-    console = Console(stderr=True)
+def training_progress(
+    epochs: int, console: Console | None = None
+) -> Iterator[tuple["EpochReport", "StepReport | None"]]:
+    """Show a training run; yields what the trainer is to call after each epoch and each step.
+
+    Args:
+        epochs: at most.
+        console: where to; None for stderr.
+    """
+    console = console or Console(stderr=True)
     if not console.is_terminal:
         yield lambda record: print(_line(record, epochs), file=sys.stderr, flush=True), None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _bar(bar, epochs)
+    columns = (TextColumn("{task.description}"), BarColumn(8), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = _Bar(progress, epochs)
+        yield bar.on_epoch, bar.on_step
 
 
-def _bar(bar: Progress, epochs: int) -> tuple["EpochReport", Callable[[int, int], None]]:
-    task = bar.add_task(f"epoch 1/{epochs}", total=None)
+class _Bar:
+    """What the bar says: the epoch under way, how it goes, the last epoch's ROC-AUC; the time left is that of all."""
 
-    def on_epoch(record: "EpochRecord") -> None:
-        bar.console.print(_line(record, epochs), highlight=False)
-        bar.update(task, description=f"epoch {record.epoch + 1}/{epochs}", completed=0)
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self._progress = progress
+        self._epochs = epochs
+        self._auc = "-"
+        self._task = progress.add_task(f"epoch 1/{epochs}", total=None)
 
-    def on_step(step: int, steps: int) -> None:
-        bar.update(task, completed=step, total=steps)
+    def on_epoch(self, record: "EpochRecord") -> None:
+        self._auc = f"{record.roc_auc:.4f}"
+        self._progress.console.print(_line(record, self._epochs), highlight=False)
 
-    return on_epoch, on_step
+    def on_step(self, record: "StepRecord") -> None:
+        description = (
+            f"{record.epoch}/{self._epochs} loss {record.loss:.4f} AUC {self._auc} "
+            f"lr {record.learning_rate:.1e} {record.windows_per_second:,.0f} seq/s"
+        )
+        completed = (record.epoch - 1) * record.steps + record.step
+        self._progress.update(
+            self._task, description=description, completed=completed, total=self._epochs * record.steps
+        )
 
 
 def _line(record: "EpochRecord", epochs: int) -> str:
-    return (
-        f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.4f}, validation {record.validation_loss:.4f}, "
-        f"ROC-AUC {record.roc_auc:.4f}, PR-AUC {record.pr_auc:.4f}, {record.seconds:.1f} s"
-        + (", best" if record.best else "")
-    )
+    notes = [
+        f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.4f}",
+        f"validation {record.validation_loss:.4f}",
+        f"ROC-AUC {record.roc_auc:.4f}",
+        f"PR-AUC {record.pr_auc:.4f}",
+        f"{record.seconds:.1f} s",
+        f"{record.windows_per_second:,.0f} windows/s",
+    ]
+    if record.skipped_steps:
+        notes.append(f"{record.skipped_steps} steps skipped")
+    return ", ".join(notes + ["best"] * record.best)
