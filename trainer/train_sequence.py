@@ -37,7 +37,7 @@ from trainer.sequence_dataset import (
     fit_preprocessor,
     open_split,
 )
-from trainer.sequence_models import CastingLSTM
+from trainer.sequence_models import SequenceModel, build_model
 
 Loader = DataLoader[tuple[Tensor, ...]]
 StepReport = Callable[[int, int], None]
@@ -242,7 +242,7 @@ class TrainingRun:
         config: of the run.
     """
 
-    model: CastingLSTM
+    model: SequenceModel
     preprocessor: SequencePreprocessor
     dataset: Dataset
     train: CastingSequenceDataset
@@ -287,15 +287,7 @@ def train_on_dataset(
     )
     share = config.validation_share
     judged = EpochSampler(validation, positive=share, near=share, plain=share, seed=config.seed, fixed=True)
-    model = CastingLSTM(
-        len(train.sensor_names),
-        config.hidden_size,
-        config.num_layers,
-        config.dropout,
-        len(train.targets),
-        pooling=config.pooling,
-        relative=config.relative,
-    )
+    model = build_model(config, len(train.sensor_names), len(train.targets))
     trainer = SequenceModelTrainer(
         model,
         config,
