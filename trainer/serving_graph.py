@@ -42,7 +42,9 @@ class ServingGraph(nn.Module):
 def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
     """Export to one self-contained ONNX file with a symbolic batch; quietly, and without traces of this machine."""
     with _quiet():
-        from onnxscript import optimizer
+        from onnxscript import ir
+
+        from trainer import graph_passes
 
         program = torch.onnx.export(
             copy.deepcopy(graph).eval(),  # the exporter re-assigns an LSTM's weights while it traces
@@ -52,13 +54,15 @@ def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
             dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
             opset_version=OPSET,
             dynamo=True,
+            optimize=False,
+            custom_translation_table=graph_passes.TRANSLATIONS,
             external_data=False,
             verbose=False,
         )
         if program is None:
             raise ExportError("expected an ONNX program, got none from torch.onnx.export")
-        # Folds the re-ordering of the LSTM's gates, which the exporter leaves as nodes because the weights are large.
-        proto = optimizer.optimize(program.model_proto, input_size_limit=1 << 26, output_size_limit=1 << 26)
+        graph_passes.optimize(program.model)
+        proto = ir.to_proto(program.model)
     _strip(proto)
     onnx.checker.check_model(proto)
     data: bytes = proto.SerializeToString(deterministic=True)

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainer.architectures import Pooling
 from trainer.architectures.base import SequenceModel
@@ -100,8 +101,25 @@ class CastingAttentionLSTM(SequenceModel):
         return run_lstm(self.lstm, self._prepared(x, lengths), lengths, self.gradient_checkpointing)
 
     def _attended(self, asking_bqh: Tensor, hidden_bth: Tensor, lengths: Tensor | None) -> Tensor:
+        """What `self.attention` computes with its weights, batch first throughout: exported, it is one fused operator."""
+        attention, size = self.attention, hidden_bth.shape[2]
+        query, key, value = (
+            functional.linear(
+                x, attention.in_proj_weight[first : first + size], attention.in_proj_bias[first : first + size]
+            )
+            .unflatten(2, (attention.num_heads, -1))
+            .transpose(1, 2)
+            for x, first in ((asking_bqh, 0), (hidden_bth, size), (hidden_bth, 2 * size))
+        )
         padding_bt = self._padding(hidden_bth, lengths)
-        found_bqh, _ = self.attention(asking_bqh, hidden_bth, hidden_bth, padding_bt, need_weights=False)
+        found_bnqd = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=None if padding_bt is None else ~padding_bt[:, None, None],
+            dropout_p=attention.dropout if self.training else 0.0,
+        )
+        found_bqh = attention.out_proj(found_bnqd.transpose(1, 2).flatten(2))
         normed: Tensor = self.norm(asking_bqh + found_bqh)
         return normed
 

@@ -143,12 +143,14 @@ class BatchNorm(nn.BatchNorm1d):
         x_btc = input.transpose(1, 2)
         if self.training and (x_btc[..., 0].numel() if lengths is None else int(lengths.sum())) == 1:
             # One row has no spread, and torch refuses it: what was learnt so far is the better answer.
-            return without_padding(self._by_running_statistics(input).mT, lengths).mT
+            return without_padding(self._by_running_statistics(input).transpose(1, 2), lengths).transpose(1, 2)
         if lengths is None or not self.training:
-            return without_padding(super().forward(input).mT, lengths).mT
+            return without_padding(super().forward(input).transpose(1, 2), lengths).transpose(1, 2)
         used_bt = rows_in_use(lengths, x_btc.shape[1], input.device)
         normed_nc = super().forward(x_btc[used_bt])
-        return torch.zeros_like(x_btc, dtype=normed_nc.dtype).masked_scatter(used_bt[..., None], normed_nc).mT
+        return (
+            torch.zeros_like(x_btc, dtype=normed_nc.dtype).masked_scatter(used_bt[..., None], normed_nc).transpose(1, 2)
+        )
 
     def _by_running_statistics(self, x_bct: Tensor) -> Tensor:
         return functional.batch_norm(
