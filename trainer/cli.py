@@ -14,7 +14,7 @@ from typing import NoReturn
 import typer
 
 from models.errors import StrandwatchError
-from trainer.commands import describe, evaluate, import_, simulate, stream, train
+from trainer.commands import describe, evaluate, export, import_, simulate, stream, train
 
 _HELP = """Build, judge and export the models that watch continuous casting strands.
 
@@ -36,6 +36,7 @@ app.add_typer(import_.app, name="import")
 app.command("stream")(stream.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("export")(export.command)
 
 
 def main() -> None:

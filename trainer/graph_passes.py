@@ -3,6 +3,7 @@
 torch's exporter is right but wordy, and ONNX Runtime mends only part of it. Measured by `tests/bench/bench_export.py`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,25 +50,28 @@ def fused_attention(
     if attn_mask is not None or dropout_p or is_causal or enable_gqa:
         raise NotImplementedError("attention is exported without mask or dropout")
     heads, size = int(query.shape[1]), int(query.shape[1]) * int(query.shape[3])
-    flat = [op.Reshape(op.Transpose(part, perm=[0, 2, 1, 3]), [0, 0, size]) for part in (query, key, value)]
+    flat_shape: Any = [0, 0, size]
+    by_head_shape: Any = [0, 0, heads, -1]
+    flat = [op.Reshape(op.Transpose(part, perm=[0, 2, 1, 3]), flat_shape) for part in (query, key, value)]
     options = {} if scale is None else {"scale": scale}
     found = values.Op(_MICROSOFT, _ATTENTION.name, _ATTENTION)(*flat, num_heads=heads, **options)
-    return op.Transpose(op.Reshape(found, [0, 0, heads, -1]), perm=[0, 2, 1, 3])
+    return op.Transpose(op.Reshape(found, by_head_shape), perm=[0, 2, 1, 3])
 
 
-TRANSLATIONS = {torch.ops.aten.scaled_dot_product_attention.default: fused_attention}
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.aten.scaled_dot_product_attention.default: fused_attention
+}
 """For `torch.onnx.export(custom_translation_table=…)`."""
 
 
 def optimize(model: ir.Model) -> None:
     """Fold constants and simplify, in place."""
-    sizes = {"input_size_limit": _FOLD_UP_TO, "output_size_limit": _FOLD_UP_TO}
-    optimizer.optimize(model, **sizes)
+    optimizer.optimize_ir(model, input_size_limit=_FOLD_UP_TO, output_size_limit=_FOLD_UP_TO)
     for node in list(model.graph):
         if node.op_type == "LSTM":
             _drop_zero_state(node)
             _squeeze_directions(model.graph, node)
-    optimizer.optimize(model, **sizes)  # what fed the nodes that are gone goes too
+    optimizer.optimize_ir(model)  # what fed the nodes that are gone goes too
 
 
 def _drop_zero_state(lstm: ir.Node) -> None:
@@ -103,7 +107,6 @@ def _squeeze_directions(graph: ir.Graph, lstm: ir.Node) -> None:
                 continue
             axis = ir.node("Constant", [], {"value_ints": [1]})
             squeezed = ir.node("Squeeze", [lstm.outputs[0], axis.outputs[0]])
-            squeezed.outputs[0].dtype = reshaped.outputs[0].dtype
             graph.insert_before(reshaped, [axis, squeezed])
             ir.convenience.replace_all_uses_with(reshaped.outputs[0], squeezed.outputs[0])
 

@@ -7,6 +7,7 @@ Shape suffixes: b windows, t rows in time, s sensors.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, Self, get_args
 
@@ -53,6 +54,15 @@ class Preprocess(nn.Module):
         for name, values in (("center", center), ("scale", scale), ("fill", fill)):
             self.register_buffer(name, torch.tensor(np.asarray(values, np.float32)))
         self.clip = clip
+
+    @classmethod
+    def from_manifest(cls, normalisation: Normalisation, missing: Missing) -> Self:
+        """What a bundle's manifest describes."""
+        clip = math.inf if normalisation.clip is None else normalisation.clip
+        center, scale, fill = (
+            np.array(numbers, np.float32) for numbers in (normalisation.center, normalisation.scale, missing.fill)
+        )
+        return cls(center, scale, fill, clip)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows [b, t, s] with NaN to windows [b, t, s] without."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.manifest import INPUT_NAME, OUTPUT_NAME
 from models.windows import Float32Array, WindowRules
+from trainer.architectures.base import SequenceModel
 from trainer.errors import ExportError
 from trainer.preprocess import Preprocess
 
@@ -20,17 +21,31 @@ OPSET = 20
 """Newer LSTM operators have no CUDA kernel in ONNX Runtime."""
 
 
-class ServingGraph(nn.Module):
-    """What is exported: raw windows [b, time, sensor] with NaN to probabilities [b, target]."""
+class RawModel(nn.Module):
+    """A model that takes raw windows: [b, time, sensor] in engineering units, NaN = missing, to logits [b, target]."""
 
-    def __init__(self, preprocess: Preprocess, model: nn.Module) -> None:
+    def __init__(self, preprocess: Preprocess, model: SequenceModel) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.model = model
 
     def forward(self, window: Tensor) -> Tensor:
+        """Logits of raw windows."""
+        logits: Tensor = self.model(self.preprocess(window))
+        return logits
+
+    @torch.inference_mode()
+    def predict_proba(self, window: Tensor) -> Tensor:
+        """Probabilities of raw windows, [b, target]; dropout is off, whatever the mode."""
+        return self.model.predict_proba(self.preprocess(window))
+
+
+class ServingGraph(RawModel):
+    """What is exported: raw windows [b, time, sensor] with NaN to probabilities [b, target]."""
+
+    def forward(self, window: Tensor) -> Tensor:
         """Probabilities of raw windows."""
-        return torch.sigmoid(self.model(self.preprocess(window)))
+        return torch.sigmoid(super().forward(window))
 
     @torch.inference_mode()
     def expected(self, windows: Float32Array) -> Float32Array:

@@ -5,6 +5,7 @@ OMP_NUM_THREADS=1 python tests/bench/run.py
 
 import time
 
+import bench_export
 import bench_line
 import results
 
@@ -12,7 +13,8 @@ import results
 def main() -> None:
     """Measure and write."""
     began_s = time.perf_counter()
-    results.write(list(bench_line.rows()), time.perf_counter() - began_s)
+    found = [*bench_line.rows(), *bench_export.rows()]
+    results.write(found, time.perf_counter() - began_s)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from trainer.architectures.parts import Pool, check_range, dense_head, last_row,
 class CastingAttentionLSTM(SequenceModel):
     """Stacked LSTM, multi-head self-attention over its states, pooled over time, with a small head.
 
-    What attention finds is added to the state it was asked for, and normalised: the state itself is not lost.
+    What attention finds is added to the state it was asked for, so that the state itself is not lost. Nothing need be
+    normalised: an LSTM's states lie between -1 and 1.
 
     Args:
         input_size: sensors.
@@ -57,7 +58,6 @@ class CastingAttentionLSTM(SequenceModel):
             raise ValueError(f"expected hidden_size a multiple of {attention_heads} attention_heads, got {hidden_size}")
         self.lstm = stacked_lstm(input_size, hidden_size, num_layers, dropout)
         self.attention = nn.MultiheadAttention(hidden_size, attention_heads, dropout, batch_first=True)
-        self.norm = nn.LayerNorm(hidden_size)
         self.pool = Pool(pooling, hidden_size)
         self.classifier = dense_head(self.pool.width, hidden_size // 2, output_size, dropout)
 
@@ -101,27 +101,23 @@ class CastingAttentionLSTM(SequenceModel):
         return run_lstm(self.lstm, self._prepared(x, lengths), lengths, self.gradient_checkpointing)
 
     def _attended(self, asking_bqh: Tensor, hidden_bth: Tensor, lengths: Tensor | None) -> Tensor:
-        """What `self.attention` computes with its weights, batch first throughout: exported, it is one fused operator."""
+        """What `self.attention` computes, batch first throughout: so exported, it is one fused operator."""
         attention, size = self.attention, hidden_bth.shape[2]
-        query, key, value = (
-            functional.linear(
-                x, attention.in_proj_weight[first : first + size], attention.in_proj_bias[first : first + size]
-            )
-            .unflatten(2, (attention.num_heads, -1))
-            .transpose(1, 2)
-            for x, first in ((asking_bqh, 0), (hidden_bth, size), (hidden_bth, 2 * size))
-        )
+        parts = []
+        for part, x_bth in enumerate((asking_bqh, hidden_bth, hidden_bth)):
+            rows = slice(part * size, (part + 1) * size)
+            projected_bth = functional.linear(x_bth, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+            parts.append(torch.unflatten(projected_bth, 2, (attention.num_heads, -1)).transpose(1, 2))
         padding_bt = self._padding(hidden_bth, lengths)
         found_bnqd = functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
+            parts[0],
+            parts[1],
+            parts[2],
             attn_mask=None if padding_bt is None else ~padding_bt[:, None, None],
             dropout_p=attention.dropout if self.training else 0.0,
         )
-        found_bqh = attention.out_proj(found_bnqd.transpose(1, 2).flatten(2))
-        normed: Tensor = self.norm(asking_bqh + found_bqh)
-        return normed
+        found_bqh: Tensor = attention.out_proj(found_bnqd.transpose(1, 2).flatten(2))
+        return asking_bqh + found_bqh
 
     @staticmethod
     def _padding(x_btf: Tensor, lengths: Tensor | None) -> Tensor | None:

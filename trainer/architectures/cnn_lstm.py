@@ -78,11 +78,11 @@ class CastingCNNLSTM(SequenceModel):
         check_range("pool_size", pool_size, 1, 8)
         check_range("cnn_features", cnn_features, 1, 4096)
         channels = pairwise([input_size, *[cnn_features] * conv_layers])
-        self.convolutions = nn.ModuleList(nn.Conv1d(a, b, kernel_size, padding="same") for a, b in channels)
+        self.convolutions = nn.ModuleList(nn.Conv1d(a, b, kernel_size, padding=kernel_size // 2) for a, b in channels)
         self.norms = nn.ModuleList(BatchNorm(cnn_features) for _ in range(conv_layers))
         self.activation = nn.ReLU()
         # Rounded up: a window shorter than the pool keeps its row, and the newest row of an odd length is not lost.
-        self.pool_size = pool_size
+        self.kernel_size, self.pool_size = kernel_size, pool_size
         self.max_pool = nn.MaxPool1d(pool_size, ceil_mode=True)
         self.lstm = stacked_lstm(cnn_features, lstm_hidden, num_layers, dropout)
         self.pool = Pool(pooling, lstm_hidden)
@@ -100,7 +100,10 @@ class CastingCNNLSTM(SequenceModel):
         """[b, t / pool_size, c]."""
         x_bct = x_bts.transpose(1, 2)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x_bct = norm(self.activation(convolution(x_bct)), lengths)
+            convolved_bct = self.activation(convolution(x_bct))
+            if self.kernel_size % 2 == 0:
+                convolved_bct = convolved_bct[..., :-1]  # as many rows as before
+            x_bct = norm(convolved_bct, lengths)
         if lengths is None:
             whole_btc: Tensor = self.max_pool(x_bct).transpose(1, 2)
             return whole_btc
