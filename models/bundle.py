@@ -112,6 +112,18 @@ def read(bundle: str | Path) -> Bundle:
     return Bundle(folder, manifest, contents[MODEL_FILE], golden)
 
 
+def read_file(bundle: Bundle, name: str) -> bytes:
+    """A further file of a bundle (`weights.safetensors`, `training.json`), held to the checksum in its manifest.
+
+    Raises:
+        BundleError: the manifest knows no such file, or it is missing or altered.
+    """
+    digest = bundle.manifest.files.get(name)
+    if digest is None:
+        raise BundleError(mismatch(f"a checksum of `{name}`", "none", f"files of {bundle.path / MANIFEST_FILE}"))
+    return _read_verified(bundle.path / name, digest)
+
+
 def write(folder: Path, manifest: Manifest, model: bytes, golden: Golden, others: Mapping[str, bytes]) -> Bundle:
     """Write a bundle and read it back.
 

@@ -14,7 +14,19 @@ from typing import NoReturn
 import typer
 
 from models.errors import StrandwatchError
-from trainer.commands import describe, evaluate, import_, quantize, retrain, series, simulate, stream, train, tune
+from trainer.commands import (
+    describe,
+    evaluate,
+    export,
+    import_,
+    quantize,
+    retrain,
+    series,
+    simulate,
+    stream,
+    train,
+    tune,
+)
 
 _HELP = """Build, judge and export the models that watch continuous casting strands.
 
@@ -40,6 +52,7 @@ app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
+app.command("export")(export.command)
 
 
 def main() -> None:

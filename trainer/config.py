@@ -17,6 +17,7 @@ from msgspec import Meta
 from models.alerting import Severity
 from models.errors import UsageError
 from models.windows import WindowRules
+from trainer.architectures import Inputs, Pooling, check_model
 from trainer.augmentation import AugmentationSettings
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -81,12 +82,15 @@ class TrainingConfig:
     """All that decides a training run besides the data.
 
     Attributes:
-        model_type: architecture.
+        model_type: architecture, the name of a file in `trainer/architectures/`.
         hidden_size: features of each LSTM layer.
         num_layers: LSTM layers.
         dropout: between layers and in the head.
-        pooling: what the head sees of the LSTM's states, see `CastingLSTM`.
-        relative: subtract each sensor's mean over the window first, see `CastingLSTM`.
+        pooling: what the head sees of the states, see `Pool`.
+        inputs: what the network sees of each sensor, see `SequenceModel`.
+        model: an architecture's own options, such as `model.cnn_features`: the further arguments of its constructor.
+        gradient_checkpointing: rows of a segment of the LSTM that is computed again in the backward pass, to save
+            memory with long sequences; 0 = off.
         learning_rate: at the start; the largest of `one_cycle`.
         weight_decay: of the optimiser.
         batch_size: windows of one step, shared out among the processes if there are several.
@@ -122,12 +126,14 @@ class TrainingConfig:
         alert: per target, see `AlertSettings`; what a recipe leaves out has the default for the target's name.
     """
 
-    model_type: Literal["lstm"] = "lstm"
+    model_type: str = "lstm"
     hidden_size: Annotated[int, Meta(ge=2)] = 128
     num_layers: Whole = 2
     dropout: Dropout = 0.3
-    pooling: Literal["last", "max", "mean", "last_max"] = "last"
-    relative: bool = False
+    pooling: Pooling = "last"
+    inputs: Inputs = "level"
+    model: dict[str, Any] = field(default_factory=dict)
+    gradient_checkpointing: Count = 0
     learning_rate: Above0 = 0.001
     weight_decay: Annotated[float, Meta(ge=0)] = 1e-5
     batch_size: Whole = 32
@@ -211,7 +217,7 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
     """A configuration from plain values, checked.
 
     Raises:
-        UsageError: an unknown field, or a value that does not fit.
+        UsageError: an unknown field, a value that does not fit, or no model that can be built of them.
     """
     _refuse_unknown(settings, TrainingConfig, "")
     augmentation = settings.get("augmentation")
@@ -228,11 +234,13 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
             for target, values in alerts.items()
         }
     try:
-        return msgspec.convert(filled, TrainingConfig)
+        config = msgspec.convert(filled, TrainingConfig)
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
         at = path.strip("`").removeprefix("$.") or "the top level"
         raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}") from None
+    check_model(config)
+    return config
 
 
 def changed(config: TrainingConfig, values: Mapping[str, Any], where: str) -> TrainingConfig:

@@ -3,8 +3,9 @@
     bundle = export_run(run, Path("runs/my-bundle"), name="my-bundle")
 
 The graph is `Preprocess`, the model and a sigmoid: raw windows in, probabilities out. Every export is run through
-`models.runtime.Predictor`, the worker's own way, and compared with torch on 1, 3 and 64 windows, some with missing
-values and outliers; then the alert thresholds are chosen on what *it* says of the validation sequences.
+`models.runtime.Predictor`, the worker's own way, and compared with torch (`trainer.verification`); then the alert
+thresholds are chosen on what *it* says of the validation sequences. `load_model` goes the other way, from a bundle to
+the torch model.
 """
 
 import platform
@@ -19,17 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from models import bundle as bundles
 from models.alerting import AlertPolicy
-from models.bundle import Bundle, Golden
-from models.errors import StrandwatchError
+from models.bundle import Bundle
+from models.errors import BundleError, mismatch
 from models.manifest import INPUT_NAME, OUTPUT_NAME, SCHEMA_VERSION, Manifest
 from models.manifest import Tensor as TensorInfo
-from models.runtime import Predictor
-from models.windows import Float32Array
+from trainer.architectures import model_from
 from trainer.curves import curves_svg
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
@@ -37,13 +37,14 @@ from trainer.evaluation.evaluate import trace_split
 from trainer.evaluation.events import EventScores
 from trainer.evaluation.thresholds import choose_policy, within_budget
 from trainer.git import head_commit
-from trainer.sequence_dataset import NEAR, POSITIVE, CastingSequenceDataset
-from trainer.serving_graph import OPSET, ServingGraph, to_onnx
+from trainer.preprocess import Preprocess
+from trainer.sequence_dataset import NEAR, CastingSequenceDataset
+from trainer.serving_graph import OPSET, RawModel, ServingGraph, to_onnx
 from trainer.train_sequence import TrainingRun
+from trainer.verification import golden_windows, trying_windows, verify
 
-PARITY_ATOL = 1e-5
-PARITY_BATCHES = (1, 3, 64)
-GOLDEN_WINDOWS = 8
+WEIGHTS_FILE = "weights.safetensors"
+RECORD_FILE = "training.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,16 @@ def export_run(
     golden = golden_windows(graph, run.validation, run.config.seed)
     draft = _manifest(run, dataset, name, version, recipe)
     with tempfile.TemporaryDirectory() as scratch:
-        predictor, parity = verify(Path(scratch) / name, draft, model, golden, graph, run)
+        predictor, parity = verify(
+            Path(scratch) / name,
+            draft,
+            model,
+            golden,
+            graph,
+            lambda count, rng: trying_windows(run.validation, count, rng),
+            threads=run.config.threads,
+            seed=run.config.seed,
+        )
         traces = trace_split(predictor, dataset, "validation")
     events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
     policies: dict[str, AlertPolicy] = {}
@@ -112,62 +122,29 @@ def export_run(
     return Exported(bundle, scores, parity, _warnings(run, scores))
 
 
-def verify(
-    folder: Path, draft: Manifest, model: bytes, golden: Golden, graph: ServingGraph, run: TrainingRun
-) -> tuple[Predictor, dict[int, float]]:
-    """Write a bundle to a scratch folder, open it as the worker does and hold its answers against torch's.
+def load_model(bundle: str | Path | Bundle = "current") -> RawModel:
+    """The torch model of a bundle, in eval mode: raw windows [b, time, sensor] to logits [b, target].
 
-    Returns:
-        The predictor, for further use, and the largest difference at each batch size of `PARITY_BATCHES`.
+    Built anew from what the manifest says of architecture, normalisation and missing values, with the weights beside
+    the graph, held to their checksum. The sigmoid of its logits is what the graph answers.
+
+    Args:
+        bundle: a folder, a released name, `current`, or a bundle that was read.
 
     Raises:
-        ExportError: the bundle cannot be opened, or an answer is more than 1e-5 off.
+        UsageError: no such bundle.
+        ContractError: it is altered, or written without weights or for another trainer.
     """
+    read = bundle if isinstance(bundle, Bundle) else bundles.read(bundle)
+    manifest = read.manifest
+    model = model_from(manifest.architecture)
+    weights = bundles.read_file(read, WEIGHTS_FILE)
     try:
-        written = bundles.write(folder, draft, model, golden, {})
-        predictor = Predictor(written, device="cpu", batch_sizes=PARITY_BATCHES, threads=run.config.threads)
-    except StrandwatchError as error:
-        raise ExportError(f"the exported graph cannot be served: {error}") from error
-    rng = np.random.default_rng(run.config.seed)
-    parity: dict[int, float] = {}
-    for count in PARITY_BATCHES:
-        windows = trying_windows(run.validation, count, rng)
-        off = parity[count] = float(np.abs(predictor.predict(windows) - graph.expected(windows)).max())
-        if not off <= PARITY_ATOL:
-            raise ExportError(f"expected ONNX Runtime within {PARITY_ATOL:g} of torch, got {off:.3g} at batch {count}")
-    return predictor, parity
-
-
-def trying_windows(data: CastingSequenceDataset, count: int, rng: np.random.Generator) -> Float32Array:
-    """Windows [count, time, sensor] of the data made harder: missing values, sensors and rows, and outliers."""
-    windows = data.raw(rng.integers(len(data), size=count))
-    _, rows, sensors = windows.shape
-    windows[rng.random(windows.shape) < 0.05] = np.nan
-    for number, window in enumerate(windows):
-        match number % 4:
-            case 0:
-                window[: rows // 3] = np.nan
-            case 1:
-                window[:, rng.integers(sensors)] = np.nan
-            case 2:
-                window[rng.integers(rows), rng.integers(sensors)] = 1e30
-                window[rng.integers(rows), rng.integers(sensors)] = -np.inf
-            case _:
-                pass
-    return windows
-
-
-def golden_windows(graph: ServingGraph, data: CastingSequenceDataset, seed: int) -> Golden:
-    """Eight windows to prove a provider with: positives, negatives near events, plain ones; some with much missing."""
-    rng = np.random.default_rng(seed)
-    positive, near = (np.flatnonzero(data.kinds == kind) for kind in (POSITIVE, NEAR))
-    chosen = [rng.choice(group, min(3, group.size), replace=False) for group in (positive, near)]
-    rest = rng.choice(len(data), GOLDEN_WINDOWS - sum(map(len, chosen)))
-    windows = data.raw(np.concatenate([*chosen, rest]))
-    windows[-1] = np.nan
-    windows[-2, : windows.shape[1] // 2] = np.nan
-    windows[0, :, -1] = np.nan
-    return Golden(windows, graph.expected(windows))
+        model.load_state_dict(load(weights))
+    except (RuntimeError, SafetensorError) as error:
+        what = " ".join(str(error).split())
+        raise BundleError(mismatch("the weights of the architecture", what, str(read.path / WEIGHTS_FILE))) from None
+    return RawModel(Preprocess.from_manifest(manifest.normalisation, manifest.missing), model).eval()
 
 
 def _manifest(run: TrainingRun, dataset: Dataset, name: str, version: str, recipe: str | None) -> Manifest:
@@ -244,22 +221,28 @@ def _other_files(run: TrainingRun, parity: Mapping[int, float]) -> dict[str, byt
     record = {
         **run.record(),
         "parity": {str(count): off for count, off in parity.items()},
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "windows": {
             "train": _counts(run.train),
             "validation": _counts(run.validation),
         },
     }
     return {
-        "weights.safetensors": save({key: value.contiguous() for key, value in run.model.state_dict().items()}),
+        WEIGHTS_FILE: save({key: value.contiguous() for key, value in run.model.state_dict().items()}),
         "curves.svg": curves_svg(run.history).encode(),
-        "training.json": msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n",
+        RECORD_FILE: as_json(record),
     }
 
 
-def _versions() -> dict[str, str]:
+def as_json(record: Mapping[str, Any]) -> bytes:
+    """A record for people and machines."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that an export depends on."""
     names = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy", "scikit-learn", "strandwatch")
-    found = {}
+    found = {"python": platform.python_version()}
     for name in names:
         with suppress(PackageNotFoundError):
             found[name] = installed(name)

@@ -9,9 +9,8 @@ either range are put into every window of the batch, and nothing else can reach 
   theirs are ±tanh(t), and no unit can exceed that: its cell grows by less than 1 a step. The weights from them are 0
   and the output is cut off before them.
 
-A value that lies next to a rounding boundary still tips over if its last bit depends on the batch, and the mean over
-time does: ONNX Runtime sums one window in another order than several. So means are taken in float64, whose error is
-gone when the result is rounded to float32.
+A value that lies next to a rounding boundary still tips over if its last bit depends on the batch. A mean over time
+did, as ONNX Runtime sums one window in another order than several; the architectures take means in double precision.
 
 In float32 the rewritten graph answers as the first one did, as long as no input lies outside its range.
 """
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from trainer.errors import ExportError
 from trainer.graph_parts import replace_nodes
@@ -64,8 +63,6 @@ def pin_lstms(model: onnx.ModelProto, ranges: Mapping[str, Range]) -> onnx.Model
             rewriting = _Rewriting(f"pinned_{number}_", weights)
             nodes += rewriting.lstm(node, ranges[node.input[0]])
             added += rewriting.initializers
-        elif node.op_type == "ReduceMean":
-            nodes += _exact_mean(node)
         else:
             nodes.append(node)
     replace_nodes(graph, nodes, added)
@@ -125,12 +122,3 @@ class _Rewriting:
     def _constant(self, name: str, value: Any) -> str:
         self.initializers.append(numpy_helper.from_array(np.asarray(value), self._prefix + name))
         return self._prefix + name
-
-
-def _exact_mean(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    exact = onnx.NodeProto()
-    exact.CopyFrom(node)
-    exact.input[0], exact.output[0] = f"{node.output[0]}_float64", f"{node.output[0]}_mean"
-    yield helper.make_node("Cast", [node.input[0]], [exact.input[0]], to=TensorProto.DOUBLE)
-    yield exact
-    yield helper.make_node("Cast", [exact.output[0]], [node.output[0]], to=TensorProto.FLOAT)

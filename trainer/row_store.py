@@ -93,7 +93,7 @@ class RowStore:
         return times
 
     def _fill(self, file: io.FileIO, array: npt.NDArray[Any], offset: int) -> None:
-        if os.preadv(file.fileno(), [memoryview(array)], offset) < array.nbytes:
+        if os.preadv(file.fileno(), [array.data], offset) < array.nbytes:
             raise ContractError(
                 f"expected {array.nbytes} bytes at {self.path}, byte {offset}, got fewer: remove the file"
             )

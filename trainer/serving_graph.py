@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.manifest import INPUT_NAME, OUTPUT_NAME
 from models.windows import Float32Array, WindowRules
+from trainer.architectures.base import SequenceModel
 from trainer.errors import ExportError
 from trainer.preprocess import Preprocess
 
@@ -20,17 +21,31 @@ OPSET = 20
 """Newer LSTM operators have no CUDA kernel in ONNX Runtime."""
 
 
-class ServingGraph(nn.Module):
-    """What is exported: raw windows [b, time, sensor] with NaN to probabilities [b, target]."""
+class RawModel(nn.Module):
+    """A model that takes raw windows: [b, time, sensor] in engineering units, NaN = missing, to logits [b, target]."""
 
-    def __init__(self, preprocess: Preprocess, model: nn.Module) -> None:
+    def __init__(self, preprocess: Preprocess, model: SequenceModel) -> None:
         super().__init__()
         self.preprocess = preprocess
         self.model = model
 
     def forward(self, window: Tensor) -> Tensor:
+        """Logits of raw windows."""
+        logits: Tensor = self.model(self.preprocess(window))
+        return logits
+
+    @torch.inference_mode()
+    def predict_proba(self, window: Tensor) -> Tensor:
+        """Probabilities of raw windows, [b, target]; dropout is off, whatever the mode."""
+        return self.model.predict_proba(self.preprocess(window))
+
+
+class ServingGraph(RawModel):
+    """What is exported: raw windows [b, time, sensor] with NaN to probabilities [b, target]."""
+
+    def forward(self, window: Tensor) -> Tensor:
         """Probabilities of raw windows."""
-        return torch.sigmoid(self.model(self.preprocess(window)))
+        return torch.sigmoid(super().forward(window))
 
     @torch.inference_mode()
     def expected(self, windows: Float32Array) -> Float32Array:
@@ -42,7 +57,9 @@ class ServingGraph(nn.Module):
 def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
     """Export to one self-contained ONNX file with a symbolic batch; quietly, and without traces of this machine."""
     with _quiet():
-        from onnxscript import optimizer
+        from onnxscript import ir
+
+        from trainer import graph_passes
 
         program = torch.onnx.export(
             copy.deepcopy(graph).eval(),  # the exporter re-assigns an LSTM's weights while it traces
@@ -52,13 +69,15 @@ def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
             dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
             opset_version=OPSET,
             dynamo=True,
+            optimize=False,
+            custom_translation_table=graph_passes.TRANSLATIONS,
             external_data=False,
             verbose=False,
         )
         if program is None:
             raise ExportError("expected an ONNX program, got none from torch.onnx.export")
-        # Folds the re-ordering of the LSTM's gates, which the exporter leaves as nodes because the weights are large.
-        proto = optimizer.optimize(program.model_proto, input_size_limit=1 << 26, output_size_limit=1 << 26)
+        graph_passes.optimize(program.model)
+        proto = ir.to_proto(program.model)
     _strip(proto)
     onnx.checker.check_model(proto)
     data: bytes = proto.SerializeToString(deterministic=True)

@@ -21,7 +21,7 @@ from trainer.history import EpochRecord, EpochReport, StepRecord, StepReport
 from trainer.loaders import Loader, training_loaders
 from trainer.preprocess import SequencePreprocessor
 from trainer.sequence_dataset import CastingSequenceDataset, check_alerts, check_targets, fit_preprocessor
-from trainer.sequence_models import CastingLSTM
+from trainer.sequence_models import SequenceModel, build_model
 from trainer.sequence_trainer import SequenceModelTrainer, window_scores
 
 __all__ = [
@@ -51,7 +51,7 @@ class TrainingRun:
         config: of the run.
     """
 
-    model: CastingLSTM
+    model: SequenceModel
     preprocessor: SequencePreprocessor
     dataset: Dataset
     train: CastingSequenceDataset
@@ -124,16 +124,3 @@ def train_on_dataset(
         trainer.resume()
     history = trainer.train()
     return TrainingRun(model.cpu(), preprocessor, dataset, train, validation, history, config)
-
-
-def build_model(config: TrainingConfig, input_size: int, output_size: int) -> CastingLSTM:
-    """The configured model, with weights drawn from torch's generator."""
-    return CastingLSTM(
-        input_size,
-        config.hidden_size,
-        config.num_layers,
-        config.dropout,
-        output_size,
-        pooling=config.pooling,
-        relative=config.relative,
-    )

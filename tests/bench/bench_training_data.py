@@ -43,7 +43,7 @@ FASTER = 10.0
 """Least speed of loading, against training."""
 
 SETTINGS = {
-    "hidden_size": 48, "num_layers": 1, "pooling": "last_max", "relative": True, "dropout": 0.1, "window_length": 120,
+    "hidden_size": 48, "num_layers": 1, "pooling": "last_max", "inputs": "change", "dropout": 0.1, "window_length": 120,
     "batch_size": 32, "device": "cpu", "threads": 1,
 }  # fmt: skip
 
@@ -113,7 +113,7 @@ def _speed(path: Path) -> Row:
     batches = list(islice(loaders.train, 40))
     model = CastingLSTM(
         len(loaders.train_data.sensor_names), config.hidden_size, config.num_layers, config.dropout, 1,
-        pooling="last_max", relative=config.relative,
+        pooling="last_max", inputs=config.inputs,
     )  # fmt: skip
     optimizer, criterion = torch.optim.AdamW(model.parameters()), nn.BCEWithLogitsLoss()
 

@@ -26,7 +26,7 @@ CONFIG = {
     "num_layers": 1,
     "dropout": 0.0,
     "pooling": "last_max",
-    "relative": True,
+    "inputs": "change",
     "learning_rate": 0.01,
     "num_epochs": 2,
     "class_weight": 1.0,

@@ -30,7 +30,7 @@ def small_config() -> TrainingConfig:
             "num_layers": 1,
             "dropout": 0.1,
             "pooling": "last_max",
-            "relative": True,
+            "inputs": "change",
             "learning_rate": 0.01,
             "batch_size": 32,
             "num_epochs": 2,

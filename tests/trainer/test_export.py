@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +14,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from safetensors.torch import load
 
 from models import bundle as bundles
+from models.errors import BundleError
 from models.runtime import Predictor
 from trainer.errors import ExportError
-from trainer.export import (
-    PARITY_ATOL,
-    PARITY_BATCHES,
-    Exported,
-    export_run,
-    golden_windows,
-    trying_windows,
-    verify,
-)
+from trainer.export import Exported, export_run, load_model
 from trainer.sequence_models import CastingLSTM
 from trainer.serving_graph import ServingGraph
 from trainer.train_sequence import TrainingRun
+from trainer.verification import PARITY_ATOL, PARITY_BATCHES, Sample, golden_windows, trying_windows, verify
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +87,48 @@ def test_manifest_says_what_was_trained(small_export: Exported, small_run: Train
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", manifest.git_commit)
 
 
-def test_weights_beside_the_graph_rebuild_the_model(small_export: Exported, small_run: TrainingRun) -> None:
-    architecture = dict(small_export.bundle.manifest.architecture)
-    for told in ("model_type", "parameters"):
-        del architecture[told]
-    rebuilt = CastingLSTM(**architecture).eval()
-    rebuilt.load_state_dict(load((small_export.bundle.path / "weights.safetensors").read_bytes()))
-    windows = torch.randn(3, 24, 20)
-    torch.testing.assert_close(rebuilt(windows), small_run.model(windows))
+def test_model_of_a_bundle_takes_raw_windows_and_gives_the_logits_of_the_graph(
+    small_export: Exported, small_run: TrainingRun, predictor: Predictor
+) -> None:
+    loaded = load_model(small_export.bundle)
+    assert not loaded.training
+    windows = trying_windows(small_run.validation, 40, np.random.default_rng(4))
+    logits = loaded(torch.from_numpy(windows))
+    torch.testing.assert_close(torch.sigmoid(logits), loaded.predict_proba(torch.from_numpy(windows)))
+    np.testing.assert_allclose(torch.sigmoid(logits).detach().numpy(), predictor.predict(windows), atol=PARITY_ATOL)
+    trained = small_run.model(small_run.preprocessor.module()(torch.from_numpy(windows)))
+    torch.testing.assert_close(logits, trained)
+
+
+def test_released_bundles_still_load() -> None:
+    names = sorted(path.parent.name for path in bundles.RELEASED.glob("*/manifest.json"))
+    assert "tiny-sticker" in names
+    for name in names:
+        golden = bundles.read(name).golden
+        answer = load_model(name).predict_proba(torch.from_numpy(golden.windows))
+        np.testing.assert_allclose(answer.numpy(), golden.probabilities, atol=PARITY_ATOL, err_msg=name)
+
+
+def test_weights_that_are_altered_missing_or_of_another_network_are_refused(
+    small_export: Exported, tmp_path: Path
+) -> None:
+    bundle = small_export.bundle
+    copy = shutil.copytree(bundle.path, tmp_path / "small")
+    (copy / "weights.safetensors").unlink()
+    with pytest.raises(BundleError, match="expected a readable file, got No such file"):
+        load_model(copy)
+    data = bytearray((bundle.path / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(data)
+    with pytest.raises(BundleError, match=r"expected sha256 .* the file was altered"):
+        load_model(copy)
+    wider = {**bundle.manifest.architecture, "hidden_size": 8}
+    with pytest.raises(BundleError, match=r"expected the weights of the architecture, got .*size mismatch"):
+        load_model(replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, architecture=wider)))
+    served = msgspec.structs.replace(bundle.manifest, files={})
+    bare = bundles.write(tmp_path / "bare", served, bundle.model, bundle.golden, {})
+    with pytest.raises(BundleError, match=r"expected a checksum of `weights.safetensors`, got none"):
+        load_model(bare)
 
 
 def test_training_json_tells_configuration_versions_and_history(small_export: Exported, small_run: TrainingRun) -> None:
@@ -108,7 +136,7 @@ def test_training_json_tells_configuration_versions_and_history(small_export: Ex
     assert record["config"]["seed"] == small_run.config.seed
     assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]["torch"]
     assert [entry["epoch"] for entry in record["history"]] == [1, 2]
-    assert list(record["parity"]) == ["1", "3", "64"]
+    assert list(record["parity"]) == ["1", "3", "64", "257"]
     assert all(0 <= off <= PARITY_ATOL for off in record["parity"].values())
     assert record["windows"]["train"]["positive"]["sticker"] > 0
 
@@ -133,6 +161,11 @@ def test_golden_windows_hold_positives_negatives_and_gaps(small_export: Exported
     np.testing.assert_array_equal(again.windows, golden.windows)
 
 
+@pytest.fixture(scope="module")
+def sample(small_run: TrainingRun) -> Sample:
+    return lambda count, rng: trying_windows(small_run.validation, count, rng)
+
+
 @contextmanager
 def nudged(model: CastingLSTM, by: float) -> Iterator[None]:
     """The model's last bias moved, as if the export had lost precision."""
@@ -145,13 +178,13 @@ def nudged(model: CastingLSTM, by: float) -> Iterator[None]:
 
 
 def test_a_graph_that_computes_something_else_is_refused(
-    small_export: Exported, small_run: TrainingRun, graph: ServingGraph, tmp_path: Path
+    small_export: Exported, small_run: TrainingRun, graph: ServingGraph, sample: Sample, tmp_path: Path
 ) -> None:
     bundle = small_export.bundle
     draft = msgspec.structs.replace(bundle.manifest, files={})
-    verify(tmp_path / "small", draft, bundle.model, bundle.golden, graph, small_run)
+    verify(tmp_path / "small", draft, bundle.model, bundle.golden, graph, sample)
     with nudged(small_run.model, 0.01), pytest.raises(ExportError, match="within 1e-05 of torch"):
-        verify(tmp_path / "small", draft, bundle.model, bundle.golden, graph, small_run)
+        verify(tmp_path / "small", draft, bundle.model, bundle.golden, graph, sample)
 
 
 class WrongOnceExported(CastingLSTM):
@@ -192,7 +225,7 @@ def test_export_of_a_graph_that_computes_something_else_writes_nothing(
 
 
 def test_one_few_and_many_windows_are_compared(small_export: Exported) -> None:
-    assert PARITY_BATCHES == (1, 3, 64)
+    assert PARITY_BATCHES == (1, 3, 64, 257)
     assert tuple(small_export.parity) == PARITY_BATCHES
     assert 0 <= max(small_export.parity.values()) <= PARITY_ATOL
 
@@ -218,7 +251,7 @@ def test_thresholds_are_chosen_on_the_validation_split(small_export: Exported, s
 def test_a_model_that_catches_nothing_says_so_and_never_becomes_the_default(
     small_run: TrainingRun, tmp_path: Path, bias: float, in_budget: bool
 ) -> None:
-    stubborn = CastingLSTM(20, 6, 1, 0.1, 1, pooling="last_max", relative=True).eval()
+    stubborn = CastingLSTM(20, 6, 1, 0.1, 1, pooling="last_max", inputs="change").eval()
     with torch.no_grad():
         stubborn.fc_layers[-1].bias.fill_(bias)
     run = replace(small_run, model=stubborn)
@@ -236,13 +269,13 @@ def test_a_model_that_catches_nothing_says_so_and_never_becomes_the_default(
 
 
 def test_a_bundle_that_cannot_be_served_is_an_export_error(
-    small_export: Exported, small_run: TrainingRun, graph: ServingGraph, tmp_path: Path
+    small_export: Exported, graph: ServingGraph, sample: Sample, tmp_path: Path
 ) -> None:
     bundle = small_export.bundle
     wrong = bundles.Golden(bundle.golden.windows, 1 - bundle.golden.probabilities)
     draft = msgspec.structs.replace(bundle.manifest, files={})
     with pytest.raises(ExportError, match="cannot be served"):
-        verify(tmp_path / "small", draft, bundle.model, wrong, graph, small_run)
+        verify(tmp_path / "small", draft, bundle.model, wrong, graph, sample)
 
 
 def test_export_is_quiet_and_leaves_the_model_as_it_was(

@@ -43,7 +43,7 @@ Opened = Callable[[bytes], Predictor]
 def stacked(small_run: TrainingRun, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Two layers and the window's mean subtracted: the hardest of the graphs, with weights as they are drawn."""
     torch.manual_seed(1)
-    model = CastingLSTM(len(small_run.train.sensor_names), 12, 2, 0.1, pooling="last_max", relative=True).eval()
+    model = CastingLSTM(len(small_run.train.sensor_names), 12, 2, 0.1, pooling="last_max", inputs="change").eval()
     run = replace(small_run, model=model)
     return export_run(run, tmp_path_factory.mktemp("stacked") / "stacked", name="stacked").bundle
 

@@ -49,9 +49,9 @@ class TestConfiguration:
     def test_assignments_win_over_the_recipe(self) -> None:
         config = load_config(
             "tiny",
-            ["hidden_size=7", "pooling=max", "targets=['a']", "alert.sticker.on_delay_ms=3000", "relative=false"],
+            ["hidden_size=7", "pooling=max", "targets=['a']", "alert.sticker.on_delay_ms=3000", "inputs=both"],
         )
-        assert (config.hidden_size, config.pooling, config.targets, config.relative) == (7, "max", ["a"], False)
+        assert (config.hidden_size, config.pooling, config.targets, config.inputs) == (7, "max", ["a"], "both")
         assert config.alert_settings("sticker").on_delay_ms == 3000
         assert config.alert_settings("sticker").min_lead_s == 15.0  # the rest of the table keeps its defaults
 

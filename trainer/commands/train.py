@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.bundle import MANIFEST_FILE, RELEASED, make_current
-from models.errors import ManifestError, UsageError
-from models.manifest import check_bundle_name
+from models.bundle import RELEASED, make_current
+from models.errors import UsageError
+from trainer.commands.bundle_folder import bundle_name, refuse_occupied
 from trainer.commands.console import require_writable, tell
 from trainer.commands.training_progress import training_progress
 
@@ -71,9 +71,9 @@ def command(
     """
     from trainer.config import load_config
 
-    name = _bundle_name(name or out.resolve().name)
+    name = bundle_name(name, out)
     config = load_config(recipe, assignments or [])
-    _refuse_occupied(out, force=force)
+    refuse_occupied(out, force=force)
     require_writable(out)
     if current and out.resolve() != RELEASED.resolve() / name:
         raise UsageError(
@@ -151,22 +151,6 @@ def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool
             f"expected no training under way, got one interrupted after epoch {done} at {checkpoints.folder}: "
             "add --resume to go on with it, or --force to begin anew"
         )
-
-
-def _bundle_name(name: str) -> str:
-    try:
-        return check_bundle_name(name)
-    except ManifestError as error:
-        raise UsageError(f"{error} of --name or --out") from None
-
-
-def _refuse_occupied(out: Path, *, force: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / MANIFEST_FILE).is_file():
-        raise UsageError(f"expected a new folder or a bundle, got something else at {out}: choose another --out")
-    if not force:
-        raise UsageError(f"expected a new folder, got a bundle at {out}: choose another --out, or add --force")
 
 
 def _result(run: "TrainingRun", exported: "Exported", out: Path) -> tuple[dict[str, Any], list[str]]:

@@ -1,0 +1,115 @@
+"""`trainer export`: the graph of a bundle built anew from its weights."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from models import bundle as bundles
+from models.bundle import Golden
+from trainer import cli
+from trainer.errors import ExportError
+from trainer.export import Exported
+from trainer.reexport import reexport
+
+
+def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["trainer", "export", *arguments])
+    try:
+        cli.main()
+    except SystemExit as left:
+        return int(left.code or 0)
+    return 0
+
+
+def test_the_graph_is_made_anew_and_all_else_stays(
+    small_export: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = small_export.bundle
+    # As another exporter might have written it: the same graph with a node that does nothing.
+    idle = bundles.onnx.load_from_string(old.model)
+    idle.graph.node.append(bundles.onnx.helper.make_node("Identity", [idle.graph.input[0].name], ["idle"]))
+    others = {name: bundles.read_file(old, name) for name in ("weights.safetensors", "training.json")}
+    wordy = bundles.write(tmp_path / "old", old.manifest, idle.SerializeToString(), old.golden, others)
+    out = tmp_path / "anew"
+    assert run_cli(monkeypatch, str(wordy.path), "--out", str(out), "--version", "2", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    made = bundles.read(out)
+    assert made.model == old.model
+    assert told["of"]["model_sha256"] == wordy.manifest.model_sha256
+    assert told["model_sha256"] == made.manifest.model_sha256 == old.manifest.model_sha256
+    assert list(told["parity"]) == ["1", "3", "64", "257"]
+    assert max(told["parity"].values()) <= 1e-5
+    assert (made.manifest.name, made.manifest.version) == ("anew", "2")
+    for kept in ("alert", "metrics", "training", "architecture", "normalisation", "missing", "data_fingerprint"):
+        assert getattr(made.manifest, kept) == getattr(wordy.manifest, kept), kept
+    np.testing.assert_array_equal(made.golden.windows, old.golden.windows)
+    np.testing.assert_array_equal(made.golden.probabilities, old.golden.probabilities)
+    assert bundles.read_file(made, "weights.safetensors") == others["weights.safetensors"]
+    record = json.loads(bundles.read_file(made, "training.json"))
+    assert record["export"]["of"] == f"small@1, model {wordy.manifest.model_sha256}"
+    assert record["history"] == json.loads(others["training.json"])["history"]
+
+
+def test_a_bundle_is_replaced_only_by_force_and_may_be_its_own_source(
+    small_export: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(small_export.bundle.path, tmp_path / "small")
+    assert run_cli(monkeypatch, str(copy), "--out", str(copy)) == 2
+    assert "got a bundle at" in capsys.readouterr().err
+    assert run_cli(monkeypatch, str(copy), "--out", str(copy), "--force") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{copy}: small@1, model ")
+    assert "within" in said[1]
+    assert bundles.read(copy).model == small_export.bundle.model
+
+
+def test_a_model_that_no_longer_answers_the_golden_windows_is_not_written(
+    small_export: Exported, tmp_path: Path
+) -> None:
+    old = small_export.bundle
+    off = replace(old, golden=Golden(old.golden.windows, old.golden.probabilities + np.float32(1e-4)))
+    with pytest.raises(ExportError, match="golden probabilities within 1e-05"):
+        reexport(off, tmp_path / "anew", name="anew")
+    scaled = msgspec.structs.replace(old.manifest.normalisation, center=[0.0] * len(old.manifest.sensors))
+    other = replace(old, manifest=msgspec.structs.replace(old.manifest, normalisation=scaled))
+    with pytest.raises(ExportError, match="golden probabilities within 1e-05"):
+        reexport(other, tmp_path / "anew", name="anew")
+    assert not (tmp_path / "anew").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nowhere", "--out", "new"], 2, "expected a bundle"),
+        (["bare", "--out", "new"], 1, "expected a checksum of `weights.safetensors`, got none"),
+        (["bare", "--out", "full"], 2, "something else"),
+        (["bare", "--out", "new", "--name", "current"], 2, "current"),
+        (["bare", "--out", "/proc/new"], 1, "/proc/new"),
+    ],
+)
+def test_mistakes_are_one_clear_line(
+    arguments: list[str],
+    code: int,
+    said: str,
+    small_export: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    old = small_export.bundle
+    bundles.write(tmp_path / "bare", msgspec.structs.replace(old.manifest, files={}), old.model, old.golden, {})
+    assert run_cli(monkeypatch, *arguments) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "new").exists()
