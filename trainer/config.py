@@ -18,7 +18,7 @@ from models.alerting import Severity
 from models.errors import UsageError
 from models.windows import WindowRules
 from trainer.architectures import Inputs, Pooling, check_model
-from trainer.augmentation import AugmentationSettings
+from trainer.loading.augmentation import AugmentationSettings
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -100,8 +100,9 @@ class TrainingConfig:
         loss: `bce`, cross-entropy, or `focal`, which counts less the windows that are told well already.
         focal_gamma: of the focal loss; 0 makes it cross-entropy.
         optimizer: `adamw`, or `adam`.
-        scheduler: of the learning rate: `plateau`, `cosine`, `one_cycle` or `none`, see `trainer.optimisation`.
-        precision: of the model's inner numbers: `float32`, `bf16` or `fp16`, see `trainer.precision`.
+        scheduler: of the learning rate: `plateau`, `cosine`, `one_cycle` or `none`, see
+            `trainer.training.optimisation`.
+        precision: of the model's inner numbers: `float32`, `bf16` or `fp16`, see `trainer.training.precision`.
         class_weight: weight of a positive window in the loss.
         gradient_clip: largest norm of the gradient.
         device: `cpu`, `cuda` or `cuda:N`; whether it is there shows when training begins.

@@ -3,9 +3,9 @@
     bundle = export_run(run, Path("runs/my-bundle"), name="my-bundle")
 
 The graph is `Preprocess`, the model and a sigmoid: raw windows in, probabilities out. Every export is run through
-`models.runtime.Predictor`, the worker's own way, and compared with torch (`trainer.verification`); then the alert
-thresholds are chosen on what *it* says of the validation sequences. `load_model` goes the other way, from a bundle to
-the torch model.
+`models.runtime.Predictor`, the worker's own way, and compared with torch (`trainer.graphs.verification`); then the
+alert thresholds are chosen on what *it* says of the validation sequences. `load_model` goes the other way, from a
+bundle to the torch model.
 """
 
 import platform
@@ -30,18 +30,18 @@ from models.errors import BundleError, mismatch
 from models.manifest import INPUT_NAME, OUTPUT_NAME, SCHEMA_VERSION, Manifest
 from models.manifest import Tensor as TensorInfo
 from trainer.architectures import model_from
-from trainer.curves import curves_svg
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
 from trainer.evaluation.evaluate import trace_split
 from trainer.evaluation.events import EventScores
 from trainer.evaluation.thresholds import choose_policy, within_budget
 from trainer.git import head_commit
+from trainer.graphs.serving_graph import OPSET, RawModel, ServingGraph, to_onnx
+from trainer.graphs.verification import golden_windows, trying_windows, verify
 from trainer.preprocess import Preprocess
 from trainer.sequence_dataset import NEAR, CastingSequenceDataset
-from trainer.serving_graph import OPSET, RawModel, ServingGraph, to_onnx
 from trainer.train_sequence import TrainingRun
-from trainer.verification import golden_windows, trying_windows, verify
+from trainer.training.curves import curves_svg
 
 WEIGHTS_FILE = "weights.safetensors"
 RECORD_FILE = "training.json"

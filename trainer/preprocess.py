@@ -38,7 +38,7 @@ from torch.nn import functional
 
 from models.manifest import Missing, Normalisation
 from models.windows import Float32Array
-from trainer.row_statistics import Float64Array, RunningStatistics, Statistics
+from trainer.loading.row_statistics import Float64Array, RunningStatistics, Statistics
 
 NormalisationKind = Literal["zscore", "robust", "minmax", "none"]
 MissingStrategy = Literal["forward_fill", "mean", "zero", "interpolate"]
@@ -198,7 +198,7 @@ class SequencePreprocessor:
         self.constant_sensors: tuple[int, ...] = ()
 
     def fit(self, sequences: Iterable[Float32Array], sensor_names: Sequence[str] = ()) -> Self:
-        """Learn center, scale and fill from training sequences only, in bounded memory (`trainer.row_statistics`).
+        """Learn center, scale and fill from training sequences only, in bounded memory (see `loading.row_statistics`).
 
         Args:
             sequences: arrays [n, s] in engineering units, NaN = missing; read one at a time.

@@ -19,8 +19,8 @@ import onnx
 from models.errors import UsageError
 from models.manifest import INPUT_NAME
 from models.windows import Float32Array
-from trainer.graph_parts import join_network, split_network
-from trainer.pinned_lstm import Range, lstm_inputs, pin_lstms
+from trainer.graphs.graph_parts import join_network, split_network
+from trainer.graphs.pinned_lstm import Range, lstm_inputs, pin_lstms
 
 _CALIBRATION_BATCH = 64
 

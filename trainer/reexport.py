@@ -12,8 +12,8 @@ from models.bundle import Bundle
 from models.errors import BundleError, mismatch
 from trainer.export import RECORD_FILE, WEIGHTS_FILE, as_json, load_model, versions
 from trainer.git import head_commit
-from trainer.serving_graph import OPSET, ServingGraph, to_onnx
-from trainer.verification import random_windows, verify
+from trainer.graphs.serving_graph import OPSET, ServingGraph, to_onnx
+from trainer.graphs.verification import random_windows, verify
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
 
 Which windows there are and what their rows are is decided by `models.windows` alone, the code the worker runs; the
 truth about them by `trainer.datasets.labels`. Neither rows nor windows are held in memory: a few bytes say where a
-window ends (`trainer.window_index`), and its rows are read from a file when it is asked for (`trainer.row_store`).
+window ends (`trainer.loading.window_index`), and its rows are read from a file when it is asked for
+(`trainer.loading.row_store`).
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,13 @@ from torch.utils.data import Dataset as TorchDataset
 
 from models.errors import UsageError
 from models.windows import Float32Array, Int64Array, WindowRules
-from trainer.augmentation import MODERATE, AugmentationSettings, Augmenter, mix
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
+from trainer.loading.augmentation import MODERATE, AugmentationSettings, Augmenter, mix
+from trainer.loading.row_store import open_rows
+from trainer.loading.window_index import NEAR, PLAIN, POSITIVE, Int8Array, index_windows
 from trainer.preprocess import Preprocess, SequencePreprocessor
-from trainer.row_store import open_rows
-from trainer.window_index import NEAR, PLAIN, POSITIVE, Int8Array, index_windows
 
 __all__ = ["NEAR", "PLAIN", "POSITIVE", "CastingSequenceDataset", "Preprocess", "SequencePreprocessor"]
 
@@ -76,8 +77,8 @@ class CastingSequenceDataset(TorchDataset[Item]):
         sequence_length: rows of every window; None for variable length: windows still growing after a start or a gap
             count too, from 8 rows up to the rules' length.
         normalize: fill and normalise; otherwise engineering units with NaN = missing.
-        augment: variations of the windows with a positive label: none, those of `trainer.augmentation.MODERATE`, or
-            settings of one's own.
+        augment: variations of the windows with a positive label: none, those of
+            `trainer.loading.augmentation.MODERATE`, or settings of one's own.
         split: the split whose sequences are read.
         rules: the windows' rules; None for 120 rows, stride 1 and gaps up to 10 periods.
         targets: names of the targets, in the order of the labels; empty for all of the dataset.

@@ -3,7 +3,7 @@
     run = train_on_dataset("data/line", load_config("tiny"))
     run.model, run.preprocessor, run.history
 
-The loop itself is `trainer.sequence_trainer`.
+The loop itself is `trainer.training.sequence_trainer`.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,17 +12,17 @@ from typing import Any
 
 import torch
 
-from trainer.checkpoint import Checkpoints
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
-from trainer.distributed import World, alone, share_of_batch
-from trainer.history import EpochRecord, EpochReport, StepRecord, StepReport
-from trainer.loaders import Loader, training_loaders
+from trainer.loading.loaders import Loader, training_loaders
 from trainer.preprocess import SequencePreprocessor
 from trainer.sequence_dataset import CastingSequenceDataset, check_alerts, check_targets, fit_preprocessor
 from trainer.sequence_models import SequenceModel, build_model
-from trainer.sequence_trainer import SequenceModelTrainer, window_scores
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.distributed import World, alone, share_of_batch
+from trainer.training.history import EpochRecord, EpochReport, StepRecord, StepReport
+from trainer.training.sequence_trainer import SequenceModelTrainer, window_scores
 
 __all__ = [
     "EpochRecord",

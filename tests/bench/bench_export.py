@@ -20,8 +20,8 @@ from models.manifest import INPUT_NAME, OUTPUT_NAME
 from models.windows import WindowRules
 from trainer.architectures import build_model
 from trainer.config import from_dict
+from trainer.graphs.serving_graph import OPSET, ServingGraph, to_onnx
 from trainer.preprocess import Preprocess
-from trainer.serving_graph import OPSET, ServingGraph, to_onnx
 
 SENSORS = 20
 ARCHITECTURES = ("lstm", "cnn_lstm", "attention_lstm")

@@ -21,7 +21,7 @@ from trainer.datasets.writer import DatasetWriter
 from trainer.line.config import LineConfig
 from trainer.line.mould_array import MouldArray
 from trainer.line.simulator import TARGETS, simulate
-from trainer.loaders import Loaders, training_loaders
+from trainer.loading.loaders import Loaders, training_loaders
 from trainer.sequence_dataset import fit_preprocessor
 from trainer.sequence_models import CastingLSTM
 

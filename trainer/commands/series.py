@@ -11,7 +11,7 @@ from trainer.commands.console import require_writable, tell
 from trainer.commands.training_progress import training_progress
 
 if TYPE_CHECKING:
-    from trainer.runs import RunRow
+    from trainer.experiments.runs import RunRow
 
 
 def command(
@@ -43,9 +43,9 @@ def command(
         raise UsageError(f"expected recipes of different names, got {', '.join(recipe)} at --recipe")
     require_writable(runs.parent)
 
-    from trainer.runs import RunLog, latest
-    from trainer.series import run_series
-    from trainer.series_page import table, write_page
+    from trainer.experiments.runs import RunLog, latest
+    from trainer.experiments.series import run_series
+    from trainer.experiments.series_page import table, write_page
 
     epochs = max(config.num_epochs for config in configs.values())
     log = RunLog(runs)

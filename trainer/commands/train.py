@@ -14,12 +14,12 @@ from trainer.commands.console import require_writable, tell
 from trainer.commands.training_progress import training_progress
 
 if TYPE_CHECKING:
-    from trainer.checkpoint import Checkpoints
     from trainer.config import TrainingConfig
-    from trainer.distributed import World
     from trainer.export import Exported
-    from trainer.history import EpochRecord
     from trainer.train_sequence import TrainingRun
+    from trainer.training.checkpoint import Checkpoints
+    from trainer.training.distributed import World
+    from trainer.training.history import EpochRecord
 
 
 def _list_recipes(wanted: bool) -> None:
@@ -80,8 +80,8 @@ def command(
             f"expected --out {RELEASED / name} with --current, got {out}: the default is a released bundle"
         )
 
-    from trainer.checkpoint import Checkpoints
-    from trainer.distributed import join
+    from trainer.training.checkpoint import Checkpoints
+    from trainer.training.distributed import join
 
     checkpoints = Checkpoints(out.absolute().with_name(f"{out.resolve().name}.training"))
     _refuse_interrupted(checkpoints, resume=resume, force=force)
@@ -125,7 +125,7 @@ def _train(
         on_epoch, on_step = stack.enter_context(training_progress(config.num_epochs))
         reports = [on_epoch]
         if tensorboard:
-            from trainer.tensorboard import tensorboard_log
+            from trainer.training.tensorboard import tensorboard_log
 
             reports.append(stack.enter_context(tensorboard_log(tensorboard)))
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from trainer.history import EpochRecord, EpochReport, StepRecord, StepReport
+    from trainer.training.history import EpochRecord, EpochReport, StepRecord, StepReport
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import typer
 from trainer.commands.console import require_writable, tell
 
 if TYPE_CHECKING:
+    from trainer.experiments.tune import Study, TrialRecord
     from trainer.train_sequence import EpochRecord
-    from trainer.tune import Study, TrialRecord
 
 
 def command(
@@ -40,7 +40,7 @@ def command(
     config = load_config(recipe, assignments or [])
     require_writable(out)
 
-    from trainer.tune import BEST_FILE, tune
+    from trainer.experiments.tune import BEST_FILE, tune
 
     def on_trial(trial: "TrialRecord", study: "Study") -> None:
         print(_line(trial, study, trials), file=sys.stderr, flush=True)

@@ -1,0 +1,106 @@
+"""A series of trainings: rows, going on after an interruption, the page."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from models.errors import ContractError
+from trainer.config import TrainingConfig
+from trainer.datasets.dataset import Dataset
+from trainer.experiments.runs import RunLog, RunRow, Scores, latest, run_key
+from trainer.experiments.series import run_series
+from trainer.experiments.series_page import as_markdown, as_svg, table, write_page
+
+
+class StoppedError(Exception):
+    pass
+
+
+def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k") -> RunRow:
+    scores = Scores(roc_auc, 0.5, {"sticker": {"roc_auc": roc_auc, "pr_auc": 0.5}})
+    entry = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.6, "roc_auc": roc_auc}
+    return RunRow(
+        recipe=recipe, seed=seed, key=key, data_fingerprint="f", git_commit="c", model_type="lstm", parameters=1234,
+        epochs=1, best_epoch=1, seconds=60.0, threads=1, validation=scores, test=scores, history=[entry],
+    )  # fmt: skip
+
+
+class TestSeries:
+    def test_goes_on_where_it_was_interrupted_and_says_the_same_for_the_same_seed(
+        self, small_line: Dataset, small_config: TrainingConfig, tmp_path: Path
+    ) -> None:
+        recipes = {
+            "small": replace(small_config, num_epochs=1),
+            "slower": replace(small_config, num_epochs=1, stride=4),
+        }
+        log = RunLog(tmp_path / "new" / "runs.jsonl")
+        begun: list[tuple[str, int]] = []
+
+        def stop_at_third(recipe: str, seed: int, done: RunRow | None) -> None:
+            if done is None:
+                begun.append((recipe, seed))
+                if len(begun) == 3:
+                    raise StoppedError
+
+        with pytest.raises(StoppedError):
+            run_series(small_line.path, recipes, 2, log, on_run=stop_at_third)
+        before = log.rows()
+        assert [(one.recipe, one.seed) for one in before] == [("small", 0), ("slower", 0)]
+
+        rows = run_series(small_line.path, recipes, 2, log, on_run=stop_at_third)
+        assert begun[3:] == [("small", 1), ("slower", 1)]
+        assert log.rows() == rows
+        assert rows[:2] == before
+
+        again = run_series(small_line.path, {"small": recipes["small"]}, 1, RunLog(tmp_path / "again"), on_run=ignore)
+        assert (again[0].key, again[0].validation, again[0].test) == (rows[0].key, rows[0].validation, rows[0].test)
+
+    def test_another_configuration_or_dataset_is_another_run(self, small_config: TrainingConfig) -> None:
+        keys = {run_key(small_config, "a"), run_key(small_config, "b"), run_key(replace(small_config, seed=9), "a")}
+        assert len(keys) == 3
+        assert run_key(replace(small_config), "a") in keys
+
+
+def ignore(recipe: str, seed: int, done: RunRow | None) -> None:
+    pass
+
+
+class TestRunLog:
+    def test_half_a_row_is_dropped_and_the_next_one_is_whole(self, tmp_path: Path) -> None:
+        log = RunLog(tmp_path / "runs.jsonl")
+        log.append(row(seed=0))
+        with log.path.open("ab") as file:
+            file.write(msgspec.json.encode(row(seed=1))[:50])
+        assert log.rows() == [row(seed=0)]
+        log.append(row(seed=2))
+        assert log.rows() == [row(seed=0), row(seed=2)]
+
+    def test_a_row_that_is_none_is_named(self, tmp_path: Path) -> None:
+        log = RunLog(tmp_path / "runs.jsonl")
+        log.append(row())
+        with log.path.open("ab") as file:
+            file.write(b'{"recipe": 3}\n')
+        with pytest.raises(ContractError, match=r"runs\.jsonl, line 2"):
+            log.rows()
+
+    def test_the_last_row_of_a_recipe_and_seed_counts(self) -> None:
+        rows = [row(roc_auc=0.8, key="old"), row(seed=1), row(roc_auc=0.9, key="new")]
+        assert latest(rows, "f") == [rows[2], rows[1]]
+        assert latest(rows, "another dataset") == []
+
+
+class TestPage:
+    ROWS = (row(seed=0, roc_auc=0.9), row(seed=1, roc_auc=0.92), row("cnn-lstm", 0, 0.95))
+
+    def test_table_gives_mean_and_standard_deviation_over_seeds(self) -> None:
+        text = as_markdown(self.ROWS)
+        assert "| lstm | lstm | 1,234 | 2 | 0.9100 ± 0.0141 | 0.9100 ± 0.0141 |" in text
+        assert "| cnn-lstm | lstm | 1,234 | 1 | 0.9500 | 0.9500 |" in text
+        assert all(len(line) <= 80 for line in table(self.ROWS))
+
+    def test_same_rows_give_the_same_bytes(self, tmp_path: Path) -> None:
+        written = [path.read_bytes() for path in write_page(self.ROWS, tmp_path)]
+        assert written == [path.read_bytes() for path in write_page(self.ROWS, tmp_path)]
+        assert as_svg(self.ROWS).startswith("<?xml")

@@ -1,0 +1,117 @@
+"""What an epoch draws."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer.loading.sampling import EpochSampler
+from trainer.loading.window_index import NEAR, PLAIN, POSITIVE
+
+
+@dataclass
+class Kinds:
+    kinds: np.ndarray
+    epochs: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+def windows(positive: int, near: int, plain: int) -> Kinds:
+    kinds = np.repeat(np.array([POSITIVE, NEAR, PLAIN], np.int8), [positive, near, plain])
+    return Kinds(np.random.default_rng(0).permutation(kinds))
+
+
+SHARES = {"near": 0.5, "plain": 0.1}
+
+
+def test_draws_shares_of_each_kind_each_window_once() -> None:
+    data = windows(9, 31, 204)
+    drawn = list(EpochSampler(data, seed=1, **SHARES))
+    assert np.bincount(data.kinds[drawn]).tolist() == [21, 16, 9]
+    assert len(set(drawn)) == len(drawn) == len(EpochSampler(data, seed=1, **SHARES))
+
+
+def test_an_epoch_is_a_function_of_seed_and_number_whatever_was_drawn_before() -> None:
+    data = windows(9, 31, 204)
+    sampler = EpochSampler(data, seed=1, **SHARES)
+    drawn = {}
+    for epoch in (0, 1, 2, 1):
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        assert drawn.setdefault(epoch, order) == order
+    assert len({tuple(order) for order in drawn.values()}) == 3
+    assert data.epochs == [0, 1, 2, 1]
+    late = EpochSampler(data, seed=1, **SHARES)
+    late.set_epoch(2)
+    assert list(late) == drawn[2]
+    assert list(EpochSampler(data, seed=2, **SHARES)) != drawn[0]
+
+
+def test_fixed_is_the_same_in_every_epoch_and_in_order() -> None:
+    sampler = EpochSampler(windows(9, 31, 204), seed=4, fixed=True, **SHARES)
+    first = list(sampler)
+    sampler.set_epoch(5)
+    assert list(sampler) == first == sorted(first)
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(st.integers(1, 30), st.integers(0, 30), st.integers(1, 200)),
+    st.floats(0.05, 0.95),
+    st.integers(0, 3),
+)
+def test_balanced_keeps_length_and_ratio_and_repeats_evenly(
+    counts: tuple[int, int, int], balance: float, epoch: int
+) -> None:
+    data = windows(*counts)
+    shares = {"near": 0.5, "plain": 0.3, "seed": 2}
+    sampler = EpochSampler(data, balance=balance, **shares)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert len(drawn) == len(set(drawn)) == len(sampler) == len(EpochSampler(data, **shares))
+    which = [index % len(data) for index in drawn]
+    positive = sum(data.kinds[index] == POSITIVE for index in which)
+    assert abs(positive - balance * len(drawn)) <= 1
+    times = Counter(which)
+    for kind in (POSITIVE, NEAR, PLAIN):
+        drawn_times = [times[index] for index in np.flatnonzero(data.kinds == kind).tolist()]
+        assert max(drawn_times, default=0) - min(drawn_times, default=0) <= 1
+
+
+def test_balanced_without_one_class_draws_what_there_is() -> None:
+    data = windows(0, 3, 5)
+    assert sorted(EpochSampler(data, near=1, plain=1, seed=1, balance=0.5)) == list(range(8))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 5), st.booleans())
+def test_processes_share_an_epoch(count: int, world: int, fixed: bool) -> None:
+    data = windows(count, 5, 20)
+    whole = list(EpochSampler(data, near=0.7, plain=0.2, seed=3, fixed=fixed))
+    parts = [
+        EpochSampler(data, near=0.7, plain=0.2, seed=3, fixed=fixed, rank=rank, world=world) for rank in range(world)
+    ]
+    orders = [list(part) for part in parts]
+    assert [len(part) for part in parts] == [len(order) for order in orders]
+    seen = Counter(index for order in orders for index in order)
+    assert set(seen) == set(whole)
+    if fixed:
+        assert max(seen.values()) == 1
+    else:
+        assert len({len(order) for order in orders}) == 1
+        assert seen.total() - len(whole) < world
+        # Together, the processes' k-th windows are those that one process would see there.
+        assert [index for step in zip(*orders, strict=True) for index in step][: len(whole)] == whole
+
+
+def test_a_rank_beyond_the_world_is_refused() -> None:
+    with pytest.raises(ValueError, match="rank below 2, got 2"):
+        EpochSampler(windows(1, 1, 1), near=1, plain=1, seed=0, rank=2, world=2)

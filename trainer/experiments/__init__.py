@@ -1,0 +1,1 @@
+"""Many trainings: series over seeds, searches, and the rows they leave."""

@@ -1,0 +1,136 @@
+"""From a dataset and a configuration to the loaders of a training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from models.errors import UsageError
+from trainer.config import TrainingConfig
+from trainer.datasets.dataset import Dataset
+from trainer.datasets.records import Split
+from trainer.loading.sampling import EpochSampler
+from trainer.preprocess import SequencePreprocessor
+from trainer.sequence_dataset import CastingSequenceDataset
+
+Loader = DataLoader[tuple[Tensor, ...]]
+
+VALIDATION_BATCH = 512
+"""Windows judged at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaders:
+    """What a training reads.
+
+    Attributes:
+        train: batches of an epoch; its sampler wants `set_epoch` before each.
+        validation: batches of the validation windows that judge an epoch, the same each time, never augmented.
+        train_data: all training windows.
+        validation_data: all validation windows.
+    """
+
+    train: Loader
+    validation: Loader
+    train_data: CastingSequenceDataset
+    validation_data: CastingSequenceDataset
+
+
+def training_loaders(
+    data: str | Path, config: TrainingConfig, preprocessor: SequencePreprocessor, *, rank: int = 0, world: int = 1
+) -> Loaders:
+    """The training and validation loaders of one process.
+
+    `config.batch_size` is the windows of one step of all processes together: each takes its part, so that several
+    see what one would. The global random generator is not touched: neither the number of worker processes nor a
+    resumed run changes what dropout draws.
+
+    Args:
+        data: folder of a dataset.
+        config: of the run.
+        preprocessor: fitted on the training split.
+        rank: number of this process.
+        world: number of processes.
+
+    Raises:
+        UsageError: a target has no positive or no negative window in a split.
+    """
+    train = open_split(data, "train", config, preprocessor)
+    validation = open_split(data, "validation", config, preprocessor)
+    sampler = EpochSampler(
+        train,
+        positive=config.positive_share,
+        near=config.decoy_share,
+        plain=config.negative_share,
+        balance=config.balance if config.sampling == "balanced" else None,
+        seed=config.seed,
+        rank=rank,
+        world=world,
+    )
+    return Loaders(
+        _loader(train, -(-config.batch_size // world), sampler, config),
+        judged_loader(validation, config, rank=rank, world=world),
+        train,
+        validation,
+    )
+
+
+def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, rank: int = 0, world: int = 1) -> Loader:
+    """The windows of a split that judge a model: `config.validation_share` of them, the same each time.
+
+    Args:
+        windows: from `open_split`.
+        config: of the run.
+        rank: number of this process.
+        world: number of processes; each window is on one of them.
+    """
+    share = config.validation_share
+    judged = EpochSampler(
+        windows, positive=share, near=share, plain=share, seed=config.seed, fixed=True, rank=rank, world=world
+    )
+    return _loader(windows, VALIDATION_BATCH, judged, config)
+
+
+def _loader(data: CastingSequenceDataset, batch_size: int, sampler: EpochSampler, config: TrainingConfig) -> Loader:
+    return DataLoader(
+        data,
+        batch_size,
+        sampler=sampler,
+        collate_fn=data.collate_fn,
+        num_workers=config.workers,
+        persistent_workers=config.workers > 0,
+        pin_memory=config.device.startswith("cuda"),
+        # For the workers' seeds, which nothing here uses; without it they come out of the global one.
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+
+
+def open_split(
+    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor
+) -> CastingSequenceDataset:
+    """The windows of one split, augmented as configured if it is the training split.
+
+    Raises:
+        UsageError: a target has no positive or no negative window there.
+    """
+    rules = config.window_rules(Dataset.open(data).info.period_ms)
+    windows = CastingSequenceDataset(
+        data,
+        rules.length,
+        augment=config.augmentation if split == "train" else False,
+        split=split,
+        rules=rules,
+        targets=config.targets,
+        preprocessor=preprocessor,
+        seed=config.seed,
+    )
+    for target, label in zip(windows.targets, windows.labels.T, strict=True):
+        for value, kind in ((1, "positive"), (0, "negative")):
+            if not bool((label == value).any()):
+                raise UsageError(
+                    f"expected {kind} windows of `{target}` in the split `{split}`, got none of {len(windows)} "
+                    f"at {data}: simulate longer, or change window_length or max_gap_periods"
+                )
+    return windows

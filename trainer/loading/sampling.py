@@ -1,0 +1,127 @@
+"""Which windows an epoch sees, and in which order: a pure function of (seed, epoch), whatever was drawn before.
+
+    sampler = EpochSampler(train, near=0.15, plain=0.05, seed=1)
+    sampler.set_epoch(3)
+    order = list(sampler)
+
+Neighbouring windows share nearly all their rows, so a share of them says almost as much as all.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+from models.windows import Int64Array
+from trainer.loading.window_index import NEAR, PLAIN, POSITIVE, Int8Array
+
+_Indices = npt.NDArray[Any]
+
+_STREAM = 1
+"""Tells this module's draws from others of the same seed and epoch."""
+
+
+class Windows(Protocol):
+    """What is sampled from."""
+
+    @property
+    def kinds(self) -> Int8Array:
+        """Of each window, see `trainer.loading.window_index`."""
+
+    def __len__(self) -> int:
+        """Number of windows."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Told of every new epoch."""
+
+
+class EpochSampler(Sampler[int]):
+    """Draws an epoch: a share of each kind of window, or positives and negatives in a chosen ratio.
+
+    By shares, a window is drawn at most once. With `balance`, the epoch is as long as the shares make it, but that
+    part of it is positive; near and plain negatives keep the ratio of their shares. Where a kind has too few windows,
+    all of them are drawn as often as they go, and the rest once more. A repeated window has the index
+    c · len(dataset) + i in its c-th further copy, so that `CastingSequenceDataset` varies the copies differently.
+
+    Several processes each take every `world`-th window of one common order, so that a step of all of them together
+    sees what a step of one process with the whole batch would. All get equally many: up to world - 1 windows of the
+    order's beginning are seen twice. A fixed order is not padded: each of its windows is in exactly one process, whose
+    numbers may differ by one.
+
+    Args:
+        dataset: windows with `kinds`; told of every epoch.
+        positive: share of the positives.
+        plain: share of the plain negatives.
+        near: share of the negatives near events and look-alikes.
+        seed: of the drawing.
+        fixed: the draw of epoch 0 for ever, in the order of the dataset; for validation.
+        balance: part of an epoch that is positive; None draws by the shares alone.
+        rank: number of this process.
+        world: number of processes.
+    """
+
+    def __init__(
+        self,
+        dataset: Windows,
+        *,
+        positive: float = 1.0,
+        near: float,
+        plain: float,
+        seed: int,
+        fixed: bool = False,
+        balance: float | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not 0 <= rank < world:
+            raise ValueError(f"expected a rank below {world}, got {rank}")
+        self._dataset = dataset
+        kinds = dataset.kinds
+        groups = [np.flatnonzero(kinds == kind) for kind in (POSITIVE, NEAR, PLAIN)]
+        counts = [
+            int(np.ceil(group.size * share)) for group, share in zip(groups, (positive, near, plain), strict=True)
+        ]
+        wanted = counts if balance is None else _balanced(counts, balance)
+        row_type = np.int32 if len(kinds) <= np.iinfo(np.int32).max else np.int64
+        self._groups: list[tuple[_Indices, int]] = [
+            (group.astype(row_type), count) for group, count in zip(groups, wanted, strict=True)
+        ]
+        self._size = sum(wanted)
+        self._seed, self._fixed, self._rank, self._world = seed, fixed, rank, world
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw as of this epoch from now on, and let the dataset know."""
+        self._epoch = epoch
+        self._dataset.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """Windows of an epoch in this process."""
+        spare = self._world - 1 if not self._fixed else self._world - 1 - self._rank
+        return (self._size + spare) // self._world
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of the epoch, this process's part."""
+        rng = np.random.default_rng([_STREAM, self._seed, 0 if self._fixed else self._epoch])
+        drawn = np.concatenate([self._draw(rng, group, count) for group, count in self._groups])
+        order = np.sort(drawn) if self._fixed else np.resize(rng.permutation(drawn), len(self) * self._world)
+        return map(int, order[self._rank :: self._world])
+
+    def _draw(self, rng: np.random.Generator, group: _Indices, count: int) -> Int64Array:
+        whole, rest = divmod(count, max(group.size, 1))
+        copies = [group + copy * np.int64(len(self._dataset)) for copy in range(whole)]
+        once_more = rng.choice(group, rest, replace=False) + whole * np.int64(len(self._dataset))
+        return np.concatenate([*copies, once_more])
+
+
+def _balanced(counts: list[int], balance: float) -> list[int]:
+    """As many as `counts` (positive, near, plain) together, of which the part `balance` is positive."""
+    positive, near, plain = counts
+    total, negative = sum(counts), near + plain
+    if not positive or not negative:
+        return counts
+    positive = min(max(round(total * balance), 1), total - 1)
+    near = round((total - positive) * near / negative)
+    return [positive, near, total - positive - near]

@@ -1,0 +1,150 @@
+"""Which windows a split has, in a few bytes each.
+
+Within a dataset event times strictly rise, so every scan is accepted and a window's rows are contiguous: the row it
+ends with, counted over the whole split, says all. What else belongs to a window (its first row, its labels, its time,
+its sequence) is looked up when it is asked for.
+
+Held are 5 to 9 bytes a window and a byte a row and target, as tensors: torch hands those to a loader's worker
+processes through shared memory, whatever the way they are started.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.windows import BoolArray, Float32Array, Int64Array, WindowRules, plan_windows
+from trainer.datasets.dataset import Dataset
+from trainer.datasets.labels import LEFT_OUT, label_at
+from trainer.datasets.records import Event, SequenceInfo
+from trainer.loading.row_store import RowStore
+
+SHORTEST = 8
+"""Rows below which a window of variable length says nothing."""
+
+PLAIN, NEAR, POSITIVE = 0, 1, 2
+"""What a window is for sampling: a plain negative, one near an event or look-alike, a positive of any target."""
+
+Int8Array = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowIndex:
+    """The windows of a split, in the order of its rows.
+
+    Attributes:
+        last: int32 or int64 [window], the row each ends with.
+        kind: int8 [window], see `PLAIN`, `NEAR` and `POSITIVE`.
+        truth: int8 [row, target], of a window that would end there; see `trainer.datasets.labels`.
+        stretches: int64 [stretch], the first row of each stretch without a gap, rising.
+        length: rows of a window, at most.
+        shortest: rows of a window, at least.
+    """
+
+    last: Tensor
+    kind: Tensor
+    truth: Tensor
+    stretches: Tensor
+    length: int
+    shortest: int
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.last)
+
+    @property
+    def kinds(self) -> Int8Array:
+        """`kind` as an array, a view."""
+        return np.asarray(self.kind.numpy(), np.int8)
+
+    def last_rows(self, which: Int64Array | None = None) -> Int64Array:
+        """The rows that windows [k] end with; None for all windows."""
+        last = self.last.numpy()
+        return np.asarray(last if which is None else last[which], np.int64)
+
+    def first_rows(self, last: Int64Array) -> Int64Array:
+        """The rows [k] that windows begin with which end with the rows `last` [k]."""
+        stretches = self.stretches.numpy()
+        begins = stretches[np.searchsorted(stretches, last, side="right") - 1]
+        return np.asarray(np.maximum(begins, last - self.length + 1), np.int64)
+
+    def labels(self, last: Int64Array) -> Float32Array:
+        """Labels [k, target] of windows that end with the rows `last` [k]: 1, 0, and NaN where left out."""
+        truth = self.truth.numpy()[last]
+        return np.asarray(np.where(truth == LEFT_OUT, np.float32(np.nan), truth), np.float32)
+
+    def ends_near(self, last: int, reach: int) -> Int64Array:
+        """Rows that a like window may end with, at most `reach` scans from `last`, that one among them.
+
+        They lie in the same stretch, leave room for a whole window, and are not left out for every target.
+        """
+        stretches = self.stretches.numpy()
+        number = int(np.searchsorted(stretches, last, side="right"))
+        after = int(stretches[number]) if number < len(stretches) else len(self.truth)
+        earliest = max(last - reach, int(stretches[number - 1]) + self.shortest - 1)
+        rows = np.arange(earliest, min(last + reach + 1, after), dtype=np.int64)
+        wanted: BoolArray = (self.truth.numpy()[rows] != LEFT_OUT).any(axis=1)
+        return rows[wanted]
+
+
+def index_windows(
+    dataset: Dataset,
+    store: RowStore,
+    infos: Sequence[SequenceInfo],
+    targets: Sequence[str],
+    rules: WindowRules,
+    *,
+    variable: bool,
+) -> WindowIndex:
+    """Find the windows of a split's sequences, one sequence at a time.
+
+    Args:
+        dataset: for its events.
+        store: the split's rows.
+        infos: the split's sequences, in the order of the rows.
+        targets: whose truth is looked up.
+        rules: of the windows.
+        variable: whether windows count that are still growing after a start or a gap, from `SHORTEST` rows up.
+    """
+    happened: dict[str, list[Event]] = {info.sequence_id: [] for info in infos}
+    imitated = set()
+    for event in dataset.events():
+        if event.target in targets:
+            imitated.add(event.type)
+        if event.sequence_id in happened:
+            happened[event.sequence_id].append(event)
+    shortest = min(SHORTEST, rules.length) if variable else rules.length
+    row_type = np.int32 if store.rows <= np.iinfo(np.int32).max else np.int64
+    offsets = np.cumsum([0, *(info.rows for info in infos)]).tolist()
+    lasts: list[npt.NDArray[Any]] = [np.empty(0, row_type)]
+    kinds: list[Int8Array] = [np.empty(0, np.int8)]
+    stretches: list[Int64Array] = [np.empty(0, np.int64)]
+    truth = np.empty((store.rows, len(targets)), np.int8)
+    for info, (offset, end) in zip(infos, pairwise(offsets), strict=True):
+        times, events = store.event_times(offset, info.rows), happened[info.sequence_id]
+        for column, target in enumerate(targets):
+            truth[offset:end, column] = label_at(times, events, target)
+        plan = plan_windows(times, info.strand_id, rules)
+        due = plan.due[plan.due - plan.start + 1 >= shortest]
+        due = due[(truth[offset + due] != LEFT_OUT).any(axis=1)]
+        lasts.append((offset + due).astype(row_type))
+        decoys = [event for event in events if event.look_alike_of in {None, *imitated}]
+        kinds.append(_kinds(times[due], truth[offset + due], decoys, rules))
+        stretches.append(offset + np.flatnonzero(plan.restarted | (np.arange(info.rows) == 0)))
+    last, kind, begins = (torch.from_numpy(np.concatenate(parts)) for parts in (lasts, kinds, stretches))
+    return WindowIndex(last, kind, torch.from_numpy(truth), begins, rules.length, shortest)
+
+
+def _kinds(times: Int64Array, truth: Int8Array, events: list[Event], rules: WindowRules) -> Int8Array:
+    kinds = np.full(times.size, PLAIN, np.int8)
+    span_ms = rules.length * rules.period_ms
+    for event in events:
+        # Any window that sees a row of it, and those just after, where the model must let go again.
+        kinds[(times >= event.onset_ms) & (times < event.ignore_until_ms + span_ms)] = NEAR
+    kinds[(truth == 1).any(axis=1)] = POSITIVE
+    return kinds

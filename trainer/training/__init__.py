@@ -1,0 +1,1 @@
+"""The training loop and its parts, from one step to several processes."""
