@@ -100,10 +100,9 @@ def export_run(
             golden,
             graph,
             lambda count, rng: trying_windows(run.validation, count, rng),
-            threads=run.config.threads,
             seed=run.config.seed,
         )
-        traces = trace_split(predictor, dataset, "validation")
+        traces = trace_split(predictor, dataset, "validation", at_once=run.config.threads)
     events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
     policies: dict[str, AlertPolicy] = {}
     scores: dict[str, EventScores] = {}

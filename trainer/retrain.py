@@ -149,7 +149,7 @@ def retrain(
     dataset = Dataset.open(data)
     check_data(current.manifest, dataset)
     say(f"judging {current.manifest.model} on the held-out sequences of {data}")
-    before = evaluate_bundle(Predictor(current), dataset)
+    before = evaluate_bundle(Predictor(current), dataset, at_once=config.threads)
     lacking = [reason for verdict in judge(before, before, config, gate).values() for reason in verdict.reasons]
     if lacking:
         raise GateError(f"{'; '.join(lacking)} at {data}: nothing was trained; give a longer range or a later one")
@@ -158,7 +158,7 @@ def retrain(
     say("exporting, comparing with torch, choosing thresholds on validation")
     exported = export_run(run, out, name=name, version=version, recipe=f"bundle {current.manifest.model}")
     say(f"judging {exported.bundle.manifest.model} on the same sequences")
-    after = evaluate_bundle(Predictor(exported.bundle), dataset)
+    after = evaluate_bundle(Predictor(exported.bundle), dataset, at_once=config.threads)
     return Retrained(exported, before, after, judge(before, after, config, gate))
 
 

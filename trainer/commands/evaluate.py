@@ -1,5 +1,6 @@
 """`trainer evaluate`: what an exported bundle says of a dataset's sequences, and what that is worth."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -41,7 +42,7 @@ def command(
     predictor = Predictor(loaded)
     count = len(dataset.sequences(None if split == "all" else split))
     with progress("scoring", count, "sequences") as advance:
-        evaluation = evaluate_bundle(predictor, dataset, split, advance)
+        evaluation = evaluate_bundle(predictor, dataset, split, advance, at_once=len(os.sched_getaffinity(0)))
     if out is not None:
         from trainer.evaluation.report import write_report
 

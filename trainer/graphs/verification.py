@@ -34,7 +34,6 @@ def verify(
     graph: ServingGraph,
     sample: Sample,
     *,
-    threads: int = 1,
     seed: int = 0,
 ) -> tuple[Predictor, dict[int, float]]:
     """Write a bundle to a scratch folder, read it again as the worker does and hold its answers against torch's.
@@ -46,7 +45,6 @@ def verify(
         golden: windows and torch's answers to them; replayed at each batch size.
         graph: torch's, in eval mode.
         sample: where the windows come from that are tried.
-        threads: of ONNX Runtime within an operator.
         seed: of the windows.
 
     Returns:
@@ -57,7 +55,7 @@ def verify(
     """
     try:
         written = bundles.write(folder, draft, model, golden, {})
-        predictor = Predictor(written, device="cpu", batch_sizes=PARITY_BATCHES, threads=threads)
+        predictor = Predictor(written, device="cpu", batch_sizes=PARITY_BATCHES)
     except StrandwatchError as error:
         raise ExportError(f"the exported graph cannot be served: {error}") from error
     rng = np.random.default_rng(seed)
