@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test bench check fix kafka models recording lock clean
+.PHONY: help setup setup-worker demo test bench check fix kafka models series recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,6 +58,14 @@ models: $(VENV)/.dev ## the released bundle and its evaluation anew, about 5 min
 	$(BIN)/trainer simulate --hours 21 --strands 8 --seed 2 --out data/models/unseen
 	$(BIN)/trainer evaluate --data data/models/unseen --bundle tiny-sticker --split all \
 	  --out models/sequence/evaluation/tiny-sticker
+
+data/line-v1/dataset.json: | $(VENV)/.dev
+	$(BIN)/trainer simulate --hours 100 --strands 8 --seed 7 --out data/line-v1
+
+SERIES := models/sequence/evaluation/line-v1/runs.jsonl
+series: data/line-v1/dataset.json ## five seeds of each architecture, hours; goes on where it stopped
+	$(BIN)/trainer series --data data/line-v1 --recipe cnn_lstm --recipe lstm --set threads=1 --runs $(SERIES) & \
+	$(BIN)/trainer series --data data/line-v1 --recipe attention_lstm --set threads=1 --runs $(SERIES); wait
 
 recording: $(VENV)/.dev ## the recorded line of the demo anew
 	$(BIN)/trainer simulate --recording models/recordings/line.npz --force
