@@ -22,10 +22,11 @@ from trainer.loading.augmentation import AugmentationSettings
 
 RECIPES = Path(__file__).parent / "recipes"
 
-Whole = Annotated[int, Meta(ge=1)]
-Count = Annotated[int, Meta(ge=0)]
+Whole = Annotated[int, Meta(ge=1, le=1_000_000)]
+Count = Annotated[int, Meta(ge=0, le=2**31)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Above0 = Annotated[float, Meta(gt=0)]
+Finite0 = Annotated[float, Meta(ge=0, le=1e30)]
+Above0 = Annotated[float, Meta(gt=0, le=1e30)]
 Dropout = Annotated[float, Meta(ge=0, lt=1)]
 Device = Annotated[str, Meta(pattern=r"^(cpu|cuda(:[0-9]+)?)$")]
 
@@ -128,21 +129,21 @@ class TrainingConfig:
     """
 
     model_type: str = "lstm"
-    hidden_size: Annotated[int, Meta(ge=2)] = 128
-    num_layers: Whole = 2
+    hidden_size: Annotated[int, Meta(ge=2, le=16_384)] = 128
+    num_layers: Annotated[int, Meta(ge=1, le=64)] = 2
     dropout: Dropout = 0.3
     pooling: Pooling = "last"
     inputs: Inputs = "level"
     model: dict[str, Any] = field(default_factory=dict)
     gradient_checkpointing: Count = 0
     learning_rate: Above0 = 0.001
-    weight_decay: Annotated[float, Meta(ge=0)] = 1e-5
+    weight_decay: Finite0 = 1e-5
     batch_size: Whole = 32
     num_epochs: Whole = 100
     early_stopping_patience: Whole = 15
     scheduler_patience: Count = 5
     loss: Literal["bce", "focal"] = "bce"
-    focal_gamma: Annotated[float, Meta(ge=0)] = 2.0
+    focal_gamma: Finite0 = 2.0
     optimizer: Literal["adamw", "adam"] = "adamw"
     scheduler: Literal["plateau", "cosine", "one_cycle", "none"] = "plateau"
     precision: Literal["float32", "bf16", "fp16"] = "float32"
@@ -162,10 +163,10 @@ class TrainingConfig:
     sampling: Literal["shares", "balanced"] = "shares"
     balance: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    workers: Count = 0
-    validation_share: Share = 1.0
+    workers: Annotated[int, Meta(ge=0, le=1024)] = 0
+    validation_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     seed: Count = 0
-    threads: Whole = 2
+    threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     alert: dict[str, AlertSettings] = field(default_factory=dict)
 
     def window_rules(self, period_ms: int) -> WindowRules:

@@ -3,7 +3,7 @@
 The new one passes where, for each target,
 
 - ROC-AUC by window is at most `max_auc_loss` (0.005) below the current one's,
-- it catches at least as many events, with the lead the target asks for, less `max_fewer_caught` (0),
+- it catches at least as many events, with the lead the target asks for, less `max_fewer_caught` (0), and at least one,
 - its false alerts a strand-day are no more than the current one's, or than the target's budget if that is more,
 
 and where the held-out sequences can tell: at least `min_events` (5) events of the target that both saw, and windows of
@@ -172,7 +172,7 @@ def compare(target: str, current: Side, new: Side, gate: Gate, *, lead_s: float,
         budget: false alerts a strand-day that are allowed anyhow.
     """
     auc_bound = None if current.roc_auc is None else current.roc_auc - gate.max_auc_loss
-    caught_bound = max(0, current.caught - gate.max_fewer_caught)
+    caught_bound = max(1, current.caught - gate.max_fewer_caught)
     false_bound = max(current.false_per_strand_day or 0.0, budget)
     findings = (
         _finding(ROC_AUC, current.roc_auc, new.roc_auc, auc_bound, at_least=True),

@@ -128,9 +128,7 @@ class ScanPublisher:
         try:
             self._producer = Producer(settings, logger=quiet_logger())
         except (KafkaException, ValueError, TypeError) as error:
-            raise UsageError(
-                f"librdkafka refuses a property: {error_text(error)}, at --property or --bootstrap"
-            ) from error
+            raise refused_property(error) from error
         find_topic(self._producer, topic, bootstrap, timeout_s, lambda: self._reason)
 
     def _note(self, error: KafkaError) -> None:

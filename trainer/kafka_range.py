@@ -8,10 +8,13 @@ event time. A scan is published soon after it was measured, so the stretch is wi
 reads it cuts by event time. Records that were published much later (a buffer sent after an outage, a replayed line) are
 found only with a margin as long as that.
 
-Offsets are asked for once, at the start: nothing that comes later is waited for. No group is joined and nothing
-committed. Transactions that were aborted, or are still open, are not read.
+The end offsets are asked for once, at the start: nothing that comes later is waited for. Timestamps need not rise: one
+clock that is ahead, or a second producer, must not end the stretch. So a partition is left early only after
+`_BEYOND` records in a row of later timestamps. No group is joined and nothing committed. Transactions that were
+aborted, or are still open, are not read.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -33,6 +36,7 @@ OURS: Mapping[str, object] = {
 }
 _MOST_AT_ONCE = 2000
 _WAIT_S = 0.1
+_BEYOND = 10_000
 
 
 class TopicRange:
@@ -83,8 +87,8 @@ class TopicRange:
         try:
             partitions = find_topic(self._consumer, topic, bootstrap, timeout_s, lambda: self._reason)
             begins = self._offsets_at(partitions, max(0, from_ms - margin_ms))
-            ends = {} if to_ms is None else self._offsets_at(partitions, to_ms + margin_ms)
-            self.bounds = {number: self._within(number, begins[number], ends.get(number)) for number in partitions}
+            self._beyond_ms = math.inf if to_ms is None else to_ms + margin_ms
+            self.bounds = {number: self._within(number, begins[number]) for number in partitions}
         except BaseException:
             self._consumer.close()
             raise
@@ -104,7 +108,7 @@ class TopicRange:
                 raise self._unanswered(entry.error.str())
         return {entry.partition: entry.offset if entry.offset >= 0 else None for entry in found}
 
-    def _within(self, number: int, begin: int | None, end: int | None) -> tuple[int, int]:
+    def _within(self, number: int, begin: int | None) -> tuple[int, int]:
         try:
             # Asked as read_committed, the high one is where the first open transaction begins.
             low, high = self._consumer.get_watermark_offsets(
@@ -112,9 +116,7 @@ class TopicRange:
             )
         except KafkaException as error:
             raise self._unanswered(error_text(error)) from error
-        last = high if end is None else min(end, high)
-        first = last if begin is None else min(max(begin, low), last)
-        return first, last
+        return high if begin is None else min(max(begin, low), high), high
 
     def _unanswered(self, why: str) -> StreamError:
         return StreamError(
@@ -124,7 +126,7 @@ class TopicRange:
 
     @property
     def total(self) -> int:
-        """Offsets to be read: at least as many as records."""
+        """Offsets that may be read: at least as many as records."""
         return sum(end - begin for begin, end in self.bounds.values())
 
     def __enter__(self) -> Self:
@@ -148,7 +150,7 @@ class TopicRange:
 
     def _partition(self, number: int, begin: int, end: int) -> Iterator[tuple[int, bytes | None]]:
         self._consumer.assign([TopicPartition(self._topic, number, begin)])
-        heard_s, following = time.monotonic(), begin
+        heard_s, following, beyond = time.monotonic(), begin, 0
         while True:
             messages = self._consumer.consume(_MOST_AT_ONCE, _WAIT_S)
             if not messages and time.monotonic() - heard_s > self._timeout_s:
@@ -164,7 +166,8 @@ class TopicRange:
                     return
                 yield number, message.value()
                 following = offset + 1
-                if following >= end:
+                beyond = beyond + 1 if message.timestamp()[1] > self._beyond_ms else 0
+                if following >= end or beyond >= _BEYOND:
                     return
             if messages:  # after they were used: what is done with them may take its time
                 heard_s = time.monotonic()

@@ -30,6 +30,7 @@ from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
 from trainer.errors import QuantisationError
 from trainer.evaluation.evaluate import Advance, Evaluation, evaluate_bundle, sensor_columns
+from trainer.export import RECORD_FILE
 from trainer.git import head_commit
 from trainer.quantize import to_fp16, to_int8
 from trainer.speed import Race, RunTime, race, run_time
@@ -50,7 +51,6 @@ _SAMPLE = 512
 
 _LAST_BIT = 2.0**-23
 _NUDGES = 16
-_TRAINING_FILE = "training.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,5 +282,4 @@ def _rounded(score: float | None) -> float | None:
 
 def _kept(source: Bundle) -> dict[str, bytes]:
     """The training record goes along, for training anew; not the weights: this graph no longer computes with them."""
-    path = source.path / _TRAINING_FILE
-    return {_TRAINING_FILE: path.read_bytes()} if path.is_file() else {}
+    return {RECORD_FILE: bundles.read_file(source, RECORD_FILE)} if RECORD_FILE in source.manifest.files else {}

@@ -10,7 +10,8 @@ import msgspec
 from models import bundle as bundles
 from models.bundle import Bundle
 from models.errors import BundleError, mismatch
-from trainer.export import RECORD_FILE, WEIGHTS_FILE, as_json, load_model, versions
+from models.manifest import GOLDEN_FILE, MODEL_FILE
+from trainer.export import RECORD_FILE, as_json, load_model, versions
 from trainer.git import head_commit
 from trainer.graphs.serving_graph import OPSET, ServingGraph, to_onnx
 from trainer.graphs.verification import random_windows, verify
@@ -67,7 +68,8 @@ def reexport(source: Bundle, folder: Path, *, name: str, version: str | None = N
             graph,
             lambda count, rng: random_windows(old, count, rng),
         )
-    others = {WEIGHTS_FILE: bundles.read_file(source, WEIGHTS_FILE), RECORD_FILE: _record(source, parity)}
+    kept = set(old.files) - {MODEL_FILE, GOLDEN_FILE, RECORD_FILE}
+    others = {name: bundles.read_file(source, name) for name in sorted(kept)} | {RECORD_FILE: _record(source, parity)}
     return Reexported(bundles.write(folder, draft, model, source.golden, others), parity)
 
 

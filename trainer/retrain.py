@@ -27,11 +27,10 @@ from trainer.config import TrainingConfig, from_dict
 from trainer.datasets.dataset import Dataset
 from trainer.errors import GateError
 from trainer.evaluation.evaluate import Evaluation, evaluate_bundle, sensor_columns
-from trainer.export import Exported, export_run
+from trainer.export import RECORD_FILE, Exported, export_run
 from trainer.gate import Gate, Side, TargetVerdict, compare
 from trainer.train_sequence import EpochReport, StepReport, train_on_dataset
 
-TRAINING_FILE = "training.json"
 _STAMP = "%Y%m%dT%H%M%SZ"
 _STAMPED = re.compile(r"-\d{8}T\d{6}Z$")
 
@@ -82,7 +81,7 @@ def recipe_of(bundle: Bundle) -> TrainingConfig:
     Raises:
         UsageError: the bundle does not hold it, or it names fields that this trainer does not have.
     """
-    path = bundle.path / TRAINING_FILE
+    path = bundle.path / RECORD_FILE
     remedy = "retrain from a bundle that `trainer train` wrote, with all its files"
     try:
         record = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
@@ -212,6 +211,12 @@ def evidence_notes(retrained: Retrained) -> list[str]:
         notes.append(
             f"{retrained.current.manifest.model} was trained on this very dataset, on its other splits: the data are "
             "not new to it"
+        )
+    quantised = retrained.current.manifest.training.get("quantised")
+    if quantised:
+        notes.append(
+            f"{retrained.current.manifest.model} is {quantised['kind']}, the new one float32: `trainer quantize` it "
+            "before it takes the same load"
         )
     return [*notes, *retrained.exported.warnings]
 

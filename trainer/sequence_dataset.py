@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset as TorchDataset
 
 from models.errors import UsageError
-from models.windows import Float32Array, Int64Array, WindowRules
+from models.windows import BoolArray, Float32Array, Int64Array, WindowRules
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
@@ -34,6 +34,7 @@ __all__ = ["NEAR", "PLAIN", "POSITIVE", "CastingSequenceDataset", "Preprocess", 
 
 DEFAULT_LENGTH = 120
 DEFAULT_GAP_PERIODS = 10
+_PARTNERS_TRIED = 16
 
 Item = tuple[Tensor, Tensor]
 
@@ -212,7 +213,7 @@ class CastingSequenceDataset(TorchDataset[Item]):
             if augmenter.settings.shift:
                 last[place] = rng.choice(self._index.ends_near(int(last[place]), augmenter.settings.shift))
             if augmenter.settings.mixup:
-                partners.append(rng.integers(len(self)))
+                partners.append(self._partner(rng, ~np.isnan(self._index.labels(last[[place]])[0]), numbers[place]))
         # The other windows of mixups are read and normalised with the batch, behind it.
         last = np.concatenate([last, self._index.last_rows(np.array(partners, np.int64))])
         raw, lengths = self._read(last)
@@ -227,6 +228,13 @@ class CastingSequenceDataset(TorchDataset[Item]):
             lengths[place] = len(window)
             windows[place, : len(window)] = window
         return WindowBatch(*(torch.from_numpy(part[: len(numbers)]) for part in (windows, labels, lengths)))
+
+    def _partner(self, rng: np.random.Generator, known: BoolArray, own: int) -> int:
+        """A window to mix with that knows the `known` targets, so that no label is lost; if there is none, itself."""
+        for other in rng.integers(len(self), size=_PARTNERS_TRIED).tolist():
+            if not np.isnan(self._index.labels(self._index.last_rows(np.array([other])))[0][known]).any():
+                return int(other)
+        return own % len(self)
 
     def collate_fn(self, batch: Sequence[Item]) -> tuple[Tensor, ...]:
         """Batch items: `(sequences, labels)`, and with variable length `(sequences, labels, lengths, mask)`.
@@ -252,6 +260,8 @@ def check_targets(dataset: Dataset, targets: Sequence[str]) -> list[str]:
         UsageError: the dataset lacks one.
     """
     for target in targets:
+        if list(targets).count(target) > 1:
+            raise UsageError(f"expected each target once, got `{target}` again at targets")
         if target not in dataset.info.targets:
             known = ", ".join(dataset.info.targets)
             raise UsageError(f"expected targets of the dataset ({known}), got `{target}` at targets")

@@ -67,6 +67,9 @@ def build_model(config: "TrainingConfig", input_size: int, output_size: int) -> 
         model = kind(input_size=input_size, output_size=output_size, **shared, **options)
     except ValueError as error:
         raise UsageError(f"{error} of model_type={config.model_type}") from None
+    except (RuntimeError, MemoryError) as error:  # torch's words for sizes that no memory has
+        what = " ".join(str(error).split())[:80]
+        raise UsageError(f"expected a model that fits the memory, got `{what}` at hidden_size or num_layers") from None
     model.gradient_checkpointing = config.gradient_checkpointing
     return model
 

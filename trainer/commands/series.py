@@ -24,14 +24,15 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as one JSON object.")] = False,
 ) -> None:
-    """Train recipes with several seeds, and say how far the scores spread.
+    r"""Train recipes with several seeds, and say how far the scores spread.
 
     Rows go to --runs as each run ends; the same command goes on after an
     interruption. training.md and training.svg are written beside it. Two
     commands with different recipes may share one file.
 
     Example:
-      trainer series --data data/line --recipe lstm --recipe cnn-lstm --runs runs/series/runs.jsonl
+      trainer series --data data/line --recipe lstm --recipe cnn_lstm \
+        --runs runs/series/runs.jsonl
     """
     from trainer.config import load_config
 

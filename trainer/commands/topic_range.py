@@ -29,7 +29,9 @@ To = Annotated[
 ]
 Margin = Annotated[
     float,
-    typer.Option(min=0, metavar="HOURS", help="How long before or after its event time a scan may be published."),
+    typer.Option(
+        min=0, max=100_000, metavar="HOURS", help="How long before or after its event time a scan may be published."
+    ),
 ]
 Events = Annotated[
     Path | None, typer.Option(help="What happened: .csv or .parquet with run, target, start, end.", show_default=False)

@@ -34,8 +34,9 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """One finished training.
 
     Attributes:
-        recipe: its name, and what was changed in it.
+        recipe: its name.
         seed: of weights, dropout and sampling.
+        configuration: digest of the data and of all fields but the seed: runs that differ in luck alone share it.
         key: tells one run from another, see `run_key`.
         data_fingerprint: of the dataset.
         git_commit: of the code.
@@ -52,6 +53,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     recipe: str
     seed: int
+    configuration: str
     key: str
     data_fingerprint: str
     git_commit: str
@@ -68,8 +70,19 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_key(config: TrainingConfig, data_fingerprint: str) -> str:
     """A digest of all that decides a run: every field of its configuration, the seed among them, and the data."""
-    said = msgspec.json.encode([config.as_dict(), data_fingerprint], order="deterministic")
-    return hashlib.sha256(said).hexdigest()[:16]
+    return _digest([config.as_dict(), data_fingerprint])
+
+
+def configuration_key(config: TrainingConfig, data_fingerprint: str) -> str:
+    """A digest of all that decides a run but the seed."""
+    return _digest([{**config.as_dict(), "seed": None}, data_fingerprint])
+
+
+def _digest(said: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:16]
+
+
+_BEGINNING = b'{"recipe":'
 
 
 class RunLog:
@@ -90,7 +103,8 @@ class RunLog:
         """
         if not self.path.exists():
             return []
-        whole, _, _ = self.path.read_bytes().rpartition(b"\n")  # without a line's end it was cut in two
+        whole, _, rest = self.path.read_bytes().rpartition(b"\n")  # without a line's end it was cut in two
+        self._check_half_row(rest)
         rows = []
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
@@ -121,18 +135,26 @@ class RunLog:
         finally:
             os.close(handle)
 
-    @staticmethod
-    def _drop_half_row(handle: int) -> None:
-        size = os.fstat(handle).st_size
-        text = os.pread(handle, size, 0)
-        if not text.endswith(b"\n"):
-            os.ftruncate(handle, text.rfind(b"\n") + 1)
+    def _drop_half_row(self, handle: int) -> None:
+        whole, end, rest = os.pread(handle, os.fstat(handle).st_size, 0).rpartition(b"\n")
+        if rest:
+            self._check_half_row(rest)
+            os.ftruncate(handle, len(whole + end))
+
+    def _check_half_row(self, rest: bytes) -> None:
+        """Whose file is this? Only what this class began to write is taken for half a row."""
+        if not _BEGINNING.startswith(rest[: len(_BEGINNING)]):
+            raise ContractError(
+                f"expected runs, one a line, got `{rest[:20].decode(errors='replace')}` at the end of {self.path}: "
+                "name another file, or end its last line"
+            )
 
 
 def latest(rows: Iterable[RunRow], data_fingerprint: str) -> list[RunRow]:
-    """The last row of each recipe and seed on one dataset: a recipe that was changed has older ones."""
-    chosen = {(row.recipe, row.seed): row for row in rows if row.data_fingerprint == data_fingerprint}
-    return list(chosen.values())
+    """On one dataset, each recipe's rows of the configuration it had last: older ones are of another recipe."""
+    mine = [row for row in rows if row.data_fingerprint == data_fingerprint]
+    last = {row.recipe: row.configuration for row in mine}
+    return [row for row in mine if row.configuration == last[row.recipe]]
 
 
 def by_recipe(rows: Iterable[RunRow]) -> Mapping[str, list[RunRow]]:

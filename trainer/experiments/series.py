@@ -18,7 +18,7 @@ from models.windows import Float32Array
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
-from trainer.experiments.runs import RunLog, RunRow, Scores, run_key
+from trainer.experiments.runs import RunLog, RunRow, Scores, configuration_key, run_key
 from trainer.git import head_commit
 from trainer.loading.loaders import judged_loader, open_split
 from trainer.train_sequence import EpochReport, StepReport, TrainingRun, train_on_dataset, window_scores
@@ -82,6 +82,7 @@ def train_and_score(
     return RunRow(
         recipe=recipe,
         seed=config.seed,
+        configuration=configuration_key(config, run.dataset.info.fingerprint),
         key=run_key(config, run.dataset.info.fingerprint),
         data_fingerprint=run.dataset.info.fingerprint,
         git_commit=commit,

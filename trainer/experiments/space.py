@@ -3,7 +3,7 @@
     hidden_size = { low = 32, high = 128, step = 16 }
     learning_rate = { low = 3e-4, high = 1e-2, log = true }
     pooling = { choices = ["last", "max"] }
-    alert.sticker.on_delay_ms = { low = 1000, high = 5000 }
+    augmentation.jitter = { low = 0.0, high = 0.1 }
 
 Every field and both ends of every range are held to `TrainingConfig` before anything is trained.
 """
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 SPACES = Path(__file__).parents[1] / "spaces"
 
-_JUDGES = ("targets", "validation_share", "seed")
-"""Fields that decide what a trial is judged on: trials that differ in them cannot be compared."""
+_JUDGES = ("targets", "validation_share", "seed", "stride", "max_gap_periods", "window_length")
+"""Fields that decide which windows a trial is judged on: trials that differ in them cannot be compared."""
+
+_IDLE = ("alert", "threads", "workers", "device")
+"""Fields that move no score."""
 
 Choice = bool | int | float | str
 
@@ -108,7 +111,11 @@ def load_space(space: str, config: TrainingConfig) -> Space:
         raise UsageError(f"expected a field at least, got none at {path}")
     for key, dimension in dimensions.items():
         if key in _JUDGES:
-            raise UsageError(f"expected a field that trials may differ in, got `{key}` at {path}: it decides the score")
+            raise UsageError(
+                f"expected a field that trials may differ in, got `{key}` at {path}: it decides what they are judged on"
+            )
+        if key.partition(".")[0] in _IDLE:
+            raise UsageError(f"expected a field that moves the score, got `{key}` at {path}: use --set")
         for value in dimension.ends():
             changed(config, {key: value}, f"space {space}")
     return dimensions

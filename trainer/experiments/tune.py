@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import optuna
 import tomli_w
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DatabaseError
 
-from models.errors import UsageError
+from models.errors import ContractError, UsageError
 from trainer.config import TrainingConfig, changed
 from trainer.datasets.dataset import Dataset
 from trainer.errors import TrainingError
@@ -133,7 +135,8 @@ def tune(
         _repeat_interrupted(study)
         found = _found(study, folder, config)
         while found.finished < trials:
-            study.sampler = optuna.samplers.TPESampler(seed=seed + found.finished)
+            drawn = np.random.SeedSequence([seed, found.finished]).generate_state(1)
+            study.sampler = optuna.samplers.TPESampler(seed=int(drawn[0]))
             number = _run_trial(study, data, config, dimensions, found, on_epoch)
             found = _found(study, folder, config)
             _write(found, space)
@@ -251,7 +254,12 @@ def _locked(folder: Path) -> Iterator[None]:
 @contextmanager
 def _opened(folder: Path, identity: Mapping[str, Any]) -> Iterator[optuna.Study]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
+    try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
+    except DatabaseError as error:
+        raise ContractError(
+            f"expected a study, got `{error.orig}` at {folder / STUDY_FILE}: choose another --out, or remove it"
+        ) from None
     try:
         study = optuna.create_study(storage=storage, study_name="tune", direction="maximize", load_if_exists=True)
         for key, value in identity.items():

@@ -70,7 +70,7 @@ def training_loaders(
         world=world,
     )
     return Loaders(
-        _loader(train, -(-config.batch_size // world), sampler, config),
+        _loader(train, -(-config.batch_size // world), sampler, config, drop_last=True),
         judged_loader(validation, config, rank=rank, world=world),
         train,
         validation,
@@ -93,12 +93,21 @@ def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, ra
     return _loader(windows, VALIDATION_BATCH, judged, config)
 
 
-def _loader(data: CastingSequenceDataset, batch_size: int, sampler: EpochSampler, config: TrainingConfig) -> Loader:
+def _loader(
+    data: CastingSequenceDataset,
+    batch_size: int,
+    sampler: EpochSampler,
+    config: TrainingConfig,
+    *,
+    drop_last: bool = False,
+) -> Loader:
     return DataLoader(
         data,
         batch_size,
         sampler=sampler,
         collate_fn=data.collate_fn,
+        # A last batch of a few windows would move the weights as far as a whole one, and know less.
+        drop_last=drop_last and len(sampler) > batch_size,
         num_workers=config.workers,
         persistent_workers=config.workers > 0,
         pin_memory=config.device.startswith("cuda"),

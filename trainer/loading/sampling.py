@@ -47,8 +47,7 @@ class EpochSampler(Sampler[int]):
 
     Several processes each take every `world`-th window of one common order, so that a step of all of them together
     sees what a step of one process with the whole batch would. All get equally many: up to world - 1 windows of the
-    order's beginning are seen twice. A fixed order is not padded: each of its windows is in exactly one process, whose
-    numbers may differ by one.
+    order's end are left out. Of a fixed order each window is in exactly one process; their numbers may differ by one.
 
     Args:
         dataset: windows with `kinds`; told of every epoch.
@@ -99,14 +98,14 @@ class EpochSampler(Sampler[int]):
 
     def __len__(self) -> int:
         """Windows of an epoch in this process."""
-        spare = self._world - 1 if not self._fixed else self._world - 1 - self._rank
+        spare = self._world - 1 - self._rank if self._fixed else 0
         return (self._size + spare) // self._world
 
     def __iter__(self) -> Iterator[int]:
         """Indices of the epoch, this process's part."""
         rng = np.random.default_rng([_STREAM, self._seed, 0 if self._fixed else self._epoch])
         drawn = np.concatenate([self._draw(rng, group, count) for group, count in self._groups])
-        order = np.sort(drawn) if self._fixed else np.resize(rng.permutation(drawn), len(self) * self._world)
+        order = np.sort(drawn) if self._fixed else rng.permutation(drawn)[: len(self) * self._world]
         return map(int, order[self._rank :: self._world])
 
     def _draw(self, rng: np.random.Generator, group: _Indices, count: int) -> Int64Array:

@@ -81,14 +81,15 @@ class WindowIndex:
     def ends_near(self, last: int, reach: int) -> Int64Array:
         """Rows that a like window may end with, at most `reach` scans from `last`, that one among them.
 
-        They lie in the same stretch, leave room for a whole window, and are not left out for every target.
+        They lie in the same stretch, leave room for a whole window, and know every target that `last` knows.
         """
         stretches = self.stretches.numpy()
         number = int(np.searchsorted(stretches, last, side="right"))
         after = int(stretches[number]) if number < len(stretches) else len(self.truth)
         earliest = max(last - reach, int(stretches[number - 1]) + self.shortest - 1)
         rows = np.arange(earliest, min(last + reach + 1, after), dtype=np.int64)
-        wanted: BoolArray = (self.truth.numpy()[rows] != LEFT_OUT).any(axis=1)
+        truth = self.truth.numpy()
+        wanted: BoolArray = (truth[rows] != LEFT_OUT)[:, truth[last] != LEFT_OUT].all(axis=1)
         return rows[wanted]
 
 

@@ -5,7 +5,7 @@
 Each process takes its share of every batch, so that a step of all of them is the step of one process on the whole
 batch, but for dropout and batch norm. gloo carries the gradients between CPUs, nccl between GPUs.
 
-Gradients are averaged here, once a step and as one vector, instead of by torch's `DistributedDataParallel`: that one
+Gradients are added up here, once a step and as one vector, instead of by torch's `DistributedDataParallel`: that one
 sends them off while the backward pass still runs, and a step that is done again in smaller parts because one device
 ran out of memory would have sent some of them twice.
 """
@@ -47,8 +47,8 @@ class World:
         """Whether this is the process that writes and tells."""
         return self.rank == 0
 
-    def mean_gradients(self, model: nn.Module) -> None:
-        """Replace each gradient by its mean over the processes."""
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Replace each gradient, which is of this process's part of the batch's loss, by the sum over the processes."""
         if self.size == 1:
             return
         for parameter in model.parameters():
@@ -57,7 +57,13 @@ class World:
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         vector = parameters_to_vector(gradients)
         dist.all_reduce(vector)
-        vector_to_parameters(vector / self.size, gradients)
+        vector_to_parameters(vector, gradients)
+
+    def summed(self, counts: Tensor) -> Tensor:
+        """The sum of a tensor over the processes."""
+        if self.size > 1:
+            dist.all_reduce(counts)
+        return counts
 
     def same_weights(self, model: nn.Module) -> None:
         """Give every process the weights and buffers of rank 0."""

@@ -7,6 +7,8 @@ batch is, for each target, the mean over the windows whose label is known, and t
 Shape suffixes: b windows, k targets.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -49,10 +51,20 @@ def build_loss(config: TrainingConfig) -> nn.Module:
     return nn.BCEWithLogitsLoss(pos_weight=pos_weight, reduction="none")
 
 
-def label_weights(labels_bk: Tensor) -> Tensor:
-    """What each label counts in the loss of its batch: [b, k], sums to one (zero where no label is known at all)."""
+def as_columns(labels: Tensor) -> Tensor:
+    """Labels [b, k], also of one target that came as [b]."""
+    return labels[:, None] if labels.dim() == 1 else labels
+
+
+def label_weights(labels_bk: Tensor, total: Callable[[Tensor], Tensor] = lambda counts: counts) -> Tensor:
+    """What each label counts in the loss of its batch: [b, k], sums to one (zero where no label is known at all).
+
+    Args:
+        labels_bk: of this process's windows, NaN where left out.
+        total: adds up counts [k] over the processes whose windows make the batch.
+    """
     known_bk = ~torch.isnan(labels_bk)
-    of_target_k = known_bk.sum(0)
+    of_target_k = total(known_bk.sum(0))
     targets = (of_target_k > 0).sum().clamp(min=1)
     return known_bk / (of_target_k.clamp(min=1) * targets)
 

@@ -32,7 +32,9 @@ class Schedule:
     def __init__(self, optimizer: Optimizer, config: TrainingConfig, steps: int) -> None:
         self._scheduler: LRScheduler | ReduceLROnPlateau | None = None
         if config.scheduler == "plateau":
-            self._scheduler = ReduceLROnPlateau(optimizer, mode="max", patience=config.scheduler_patience, factor=0.5)
+            self._scheduler = ReduceLROnPlateau(
+                optimizer, mode="max", patience=config.scheduler_patience, factor=0.5, threshold=0
+            )
         elif config.scheduler == "cosine":
             self._scheduler = CosineAnnealingLR(optimizer, T_max=config.num_epochs)
         elif config.scheduler == "one_cycle":

@@ -28,7 +28,7 @@ from trainer.loading.loaders import Loader
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import World, alone, set_epoch
 from trainer.training.history import EpochRecord, EpochReport, StepRecord, StepReport
-from trainer.training.losses import label_weights, weighted_loss
+from trainer.training.losses import as_columns, label_weights, weighted_loss
 from trainer.training.optimisation import Schedule
 from trainer.training.state import (
     first_difference,
@@ -122,7 +122,7 @@ class SequenceModelTrainer:
             done = self._step(batch, f"step {step} of epoch {epoch + 1}")
             if done.taken:
                 self._schedule.after_step()
-                losses += done.loss * done.windows
+                losses += done.loss * done.windows * self.world.size  # a process's loss is its part of the batch's
                 norms += done.gradient_norm
                 windows += done.windows
             skipped += not done.taken
@@ -149,7 +149,7 @@ class SequenceModelTrainer:
             TrainingError: a logit is not finite, or a target has windows of one class only.
         """
         self.model.eval()
-        parts = [(self._judged(batch), batch[1].to(self.device)) for batch in self.val_loader]
+        parts = [(self._judged(batch), as_columns(batch[1]).to(self.device)) for batch in self.val_loader]
         logits, labels = (torch.cat(self.world.gather(torch.cat(column))) for column in zip(*parts, strict=True))
         if not bool(torch.isfinite(logits).all()):
             raise TrainingError(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from trainer.config import TrainingConfig
 from trainer.errors import TrainingError
 from trainer.training.distributed import World
-from trainer.training.losses import build_loss, label_weights, weighted_loss
+from trainer.training.losses import as_columns, build_loss, label_weights, weighted_loss
 from trainer.training.optimisation import build_optimizer
 from trainer.training.precision import open_precision
 from trainer.training.windows_at_once import WindowsAtOnce
@@ -92,8 +92,11 @@ class TrainingStep:
             TrainingError: loss or gradient is not finite, or one window does not fit the device.
         """
         windows = len(batch[0])
-        found = self.at_once.run(windows, lambda size: self._backward(batch, size))
-        self._world.mean_gradients(self._model)
+        labels = as_columns(batch[1]).to(self._world.device)
+        # Before the parts, which may be worked through again here and not in the other processes.
+        weights = label_weights(labels, self._world.summed)
+        found = self.at_once.run(windows, lambda size: self._backward(batch, labels, weights, size))
+        self._world.sum_gradients(self._model)
         scaler = self.precision.scaler
         scaler.unscale_(self.optimizer)
         gradient_norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
@@ -115,11 +118,9 @@ class TrainingStep:
             logits: Tensor = self._model(inputs, *(length[part] for length in lengths[:1]))
         return logits.float()
 
-    def _backward(self, batch: Batch, size: int) -> Tensor:
+    def _backward(self, batch: Batch, labels: Tensor, weights: Tensor, size: int) -> Tensor:
         """Accumulate the gradient of the batch's loss, so many windows at once; returns the loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        labels = batch[1].to(self._world.device)
-        weights = label_weights(labels)
         total = torch.zeros((), device=self._world.device)
         for start in range(0, len(labels), size):
             part = slice(start, start + size)

@@ -18,11 +18,11 @@ class StoppedError(Exception):
     pass
 
 
-def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k") -> RunRow:
+def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k", configuration: str = "c") -> RunRow:
     scores = Scores(roc_auc, 0.5, {"sticker": {"roc_auc": roc_auc, "pr_auc": 0.5}})
     entry = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.6, "roc_auc": roc_auc}
     return RunRow(
-        recipe=recipe, seed=seed, key=key, data_fingerprint="f", git_commit="c", model_type="lstm", parameters=1234,
+        recipe=recipe, seed=seed, configuration=configuration, key=key, data_fingerprint="f", git_commit="c", model_type="lstm", parameters=1234,
         epochs=1, best_epoch=1, seconds=60.0, threads=1, validation=scores, test=scores, history=[entry],
     )  # fmt: skip
 
@@ -85,9 +85,17 @@ class TestRunLog:
         with pytest.raises(ContractError, match=r"runs\.jsonl, line 2"):
             log.rows()
 
-    def test_the_last_row_of_a_recipe_and_seed_counts(self) -> None:
-        rows = [row(roc_auc=0.8, key="old"), row(seed=1), row(roc_auc=0.9, key="new")]
-        assert latest(rows, "f") == [rows[2], rows[1]]
+    def test_a_file_of_somebody_else_is_left_as_it_is(self, tmp_path: Path) -> None:
+        notes = tmp_path / "notes.txt"
+        notes.write_text("precious notes")
+        for touch in (RunLog(notes).rows, lambda: RunLog(notes).append(row())):
+            with pytest.raises(ContractError, match=r"got `precious notes` at the end of .*notes\.txt"):
+                touch()
+        assert notes.read_text() == "precious notes"
+
+    def test_rows_of_a_recipe_before_it_was_changed_do_not_count(self) -> None:
+        rows = [row(configuration="old"), row(seed=1, configuration="old"), row(configuration="new"), row("other")]
+        assert latest(rows, "f") == [rows[2], rows[3]]
         assert latest(rows, "another dataset") == []
 
 

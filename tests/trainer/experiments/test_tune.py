@@ -49,11 +49,11 @@ class TestSpace:
 
     def test_tables_lead_to_fields_with_dots(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.toml"
-        path.write_text("alert.sticker.on_delay_ms = { low = 1000, high = 5000 }\n[dropout]\nlow = 0\nhigh = 0.5\n")
+        path.write_text("augmentation.shift = { low = 1, high = 5 }\n[dropout]\nlow = 0\nhigh = 0.5\n")
         space = load_space(str(path), TrainingConfig(device="cpu"))
-        assert sorted(space) == ["alert.sticker.on_delay_ms", "dropout"]
+        assert sorted(space) == ["augmentation.shift", "dropout"]
         assert str(space["dropout"].distribution()).startswith("FloatDistribution")
-        assert str(space["alert.sticker.on_delay_ms"].distribution()).startswith("IntDistribution")
+        assert str(space["augmentation.shift"].distribution()).startswith("IntDistribution")
 
     @pytest.mark.parametrize(
         ("line", "said"),
@@ -72,7 +72,9 @@ class TestSpace:
             ('pooling = { choices = ["max", "least"] }', "pooling of space"),
             ('pooling = { choices = ["max"], low = 1 }', "choices have no low"),
             ("hidden_size = 4", "use --set"),
-            ("seed = { low = 0, high = 9 }", "decides the score"),
+            ("seed = { low = 0, high = 9 }", "judged on"),
+            ("alert.sticker.on_delay_ms = { low = 1000, high = 5000 }", "moves the score"),
+            ("window_length = { low = 20, high = 30 }", "judged on"),
             ("hidden_size = {", "expected TOML"),
             ("", "a field at least"),
         ],

@@ -57,6 +57,7 @@ def test_spawned_worker_processes_load_the_same_batches(small_line: Dataset, con
         num_workers=1,
         persistent_workers=True,
         multiprocessing_context="spawn",
+        drop_last=True,
     )
     for epoch in (3, 4):
         found.train.sampler.set_epoch(epoch)
