@@ -1,13 +1,15 @@
 """`trainer train`: a dataset in, a verified bundle out."""
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.bundle import RELEASED, make_current
+from models.bundle import MANIFEST_FILE, RELEASED, make_current, read
 from models.errors import UsageError
 from trainer.commands.bundle_folder import bundle_name, refuse_occupied
 from trainer.commands.console import require_writable, tell
@@ -73,7 +75,9 @@ def command(
 
     name = bundle_name(name, out)
     config = load_config(recipe, assignments or [])
-    refuse_occupied(out, force=force)
+    was_finished = resume and _is_finished(out, config, data)
+    if not was_finished:
+        refuse_occupied(out, force=force)
     require_writable(out)
     if current and out.resolve() != RELEASED.resolve() / name:
         raise UsageError(
@@ -84,8 +88,14 @@ def command(
     from trainer.training.distributed import join
 
     checkpoints = Checkpoints(out.absolute().with_name(f"{out.resolve().name}.training"))
+    if was_finished:  # and killed before it could tidy up
+        checkpoints.remove()
+        if current:
+            make_current(name)
+        tell({"path": str(out), "finished": True}, [f"{out}: was finished, nothing to go on with"], as_json=as_json)
+        return
     _refuse_interrupted(checkpoints, resume=resume, force=force)
-    with join(config.device) as world:
+    with _telling_how_to_go_on(checkpoints), join(config.device) as world:
         if force and not resume and world.leads:
             checkpoints.remove()
         if resume and world.leads and not checkpoints.paths():
@@ -142,6 +152,30 @@ def _train(
             resume=resume,
             world=world,
         )
+
+
+@contextmanager
+def _telling_how_to_go_on(checkpoints: "Checkpoints") -> Iterator[None]:
+    """After Ctrl-C or SIGTERM, say what is kept."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        done = checkpoints.last_epoch()
+        kept = f"after epoch {done}; the same command with --resume goes on" if done else "before the first epoch's end"
+        print(f"stopped {kept}", file=sys.stderr, flush=True)
+        raise
+
+
+def _is_finished(out: Path, config: "TrainingConfig", data: Path) -> bool:
+    """Whether a bundle that this very training wrote is there: the kill came between it and the end."""
+    if not (out / MANIFEST_FILE).is_file():
+        return False
+    from trainer.datasets.dataset import Dataset
+    from trainer.retrain import recipe_of
+
+    bundle = read(out)
+    same_data = bundle.manifest.data_fingerprint == Dataset.open(data).info.fingerprint
+    return same_data and replace(recipe_of(bundle), targets=config.targets) == config
 
 
 def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool) -> None:

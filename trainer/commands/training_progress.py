@@ -61,10 +61,8 @@ def _line(record: "EpochRecord", epochs: int) -> str:
         f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.4f}",
         f"validation {record.validation_loss:.4f}",
         f"ROC-AUC {record.roc_auc:.4f}",
-        f"PR-AUC {record.pr_auc:.4f}",
         f"{record.seconds:.1f} s",
-        f"{record.windows_per_second:,.0f} windows/s",
     ]
     if record.skipped_steps:
-        notes.append(f"{record.skipped_steps} steps skipped")
+        notes.append(f"{record.skipped_steps} skipped")
     return ", ".join(notes + ["best"] * record.best)

@@ -1,13 +1,16 @@
 """From a dataset and a configuration to the loaders of a training."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from models.errors import UsageError
+from models.windows import Float32Array
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
@@ -55,7 +58,7 @@ def training_loaders(
         world: number of processes.
 
     Raises:
-        UsageError: a target has no positive or no negative window in a split.
+        UsageError: a target has no positive or no negative window in a split, or among those that are drawn of it.
     """
     train = open_split(data, "train", config, preprocessor)
     validation = open_split(data, "validation", config, preprocessor)
@@ -69,6 +72,8 @@ def training_loaders(
         rank=rank,
         world=world,
     )
+    if world == 1:
+        _check_drawn(train, sampler, "an epoch", "positive_share, decoy_share or negative_share")
     return Loaders(
         _loader(train, -(-config.batch_size // world), sampler, config, drop_last=True),
         judged_loader(validation, config, rank=rank, world=world),
@@ -90,6 +95,8 @@ def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, ra
     judged = EpochSampler(
         windows, positive=share, near=share, plain=share, seed=config.seed, fixed=True, rank=rank, world=world
     )
+    if world == 1:
+        _check_drawn(windows, judged, "judging", "validation_share")
     return _loader(windows, VALIDATION_BATCH, judged, config)
 
 
@@ -135,11 +142,27 @@ def open_split(
         preprocessor=preprocessor,
         seed=config.seed,
     )
-    for target, label in zip(windows.targets, windows.labels.T, strict=True):
+    for kind, target in _lacking(windows.targets, windows.labels):
+        raise UsageError(
+            f"expected {kind} windows of `{target}` in the split `{split}`, got none of {len(windows)} "
+            f"at {data}: simulate longer, or change window_length or max_gap_periods"
+        )
+    return windows
+
+
+def _check_drawn(windows: CastingSequenceDataset, sampler: EpochSampler, what: str, fields: str) -> None:
+    """Refuse to learn from, or to judge by, windows of one class only, before the first epoch and not after it."""
+    drawn = np.fromiter(sampler, np.int64) % len(windows)
+    for kind, target in _lacking(windows.targets, windows.labels[drawn]):
+        raise UsageError(
+            f"expected {kind} windows of `{target}` among those drawn for {what}, got none of {len(drawn)}: "
+            f"raise {fields}"
+        )
+
+
+def _lacking(targets: Sequence[str], labels: Float32Array) -> Iterator[tuple[str, str]]:
+    """The classes of which there is no window, each with its target."""
+    for target, label in zip(targets, labels.T, strict=True):
         for value, kind in ((1, "positive"), (0, "negative")):
             if not bool((label == value).any()):
-                raise UsageError(
-                    f"expected {kind} windows of `{target}` in the split `{split}`, got none of {len(windows)} "
-                    f"at {data}: simulate longer, or change window_length or max_gap_periods"
-                )
-    return windows
+                yield kind, target

@@ -22,7 +22,8 @@ def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k
     scores = Scores(roc_auc, 0.5, {"sticker": {"roc_auc": roc_auc, "pr_auc": 0.5}})
     entry = {"epoch": 1, "train_loss": 0.5, "validation_loss": 0.6, "roc_auc": roc_auc}
     return RunRow(
-        recipe=recipe, seed=seed, configuration=configuration, key=key, data_fingerprint="f", git_commit="c", model_type="lstm", parameters=1234,
+        recipe=recipe, seed=seed, configuration=configuration, key=key, data_fingerprint="f", git_commit="c",
+        model_type="lstm", parameters=1234,
         epochs=1, best_epoch=1, seconds=60.0, threads=1, validation=scores, test=scores, history=[entry],
     )  # fmt: skip
 

@@ -69,6 +69,12 @@ def test_a_later_epoch_does_not_depend_on_those_before(small_line: Dataset, conf
     assert_same(whole[len(whole) // 2 :], resumed)
 
 
+def test_a_class_that_is_never_drawn_is_refused_at_once(small_line: Dataset, config: TrainingConfig) -> None:
+    positives_only = replace(config, sampling="shares", decoy_share=0.0, negative_share=0.0)
+    with pytest.raises(UsageError, match="negative windows of `sticker` among those drawn for an epoch"):
+        loaders(small_line, positives_only)
+
+
 def test_the_global_random_generator_is_left_alone(small_line: Dataset, config: TrainingConfig) -> None:
     found = loaders(small_line, config)
     torch.manual_seed(5)

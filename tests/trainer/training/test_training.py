@@ -222,6 +222,23 @@ class TestCommand:
         assert error.startswith("error: expected a new folder, got a bundle at")
         assert error.count("\n") == 1
 
+    def test_a_training_killed_after_its_bundle_was_written_is_finished_by_resume(
+        self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out, left = tmp_path / "mine", tmp_path / "mine.training" / "epoch-000001.safetensors"
+        wanted = ["window_length=16", "hidden_size=4", "num_epochs=1", "threads=1", "validation_share=1"]
+        arguments = ["train", "--data", str(small_line.path), "--out", str(out)]
+        arguments += [part for pair in wanted for part in ("--set", pair)]
+        assert run_cli(*arguments, monkeypatch=monkeypatch) == 0
+        before = (out / "manifest.json").read_bytes()
+        left.parent.mkdir()
+        left.write_bytes(b"left by the kill")
+        assert run_cli(*arguments, "--resume", monkeypatch=monkeypatch) == 0
+        assert "was finished" in capsys.readouterr().out
+        assert not left.parent.exists()
+        assert (out / "manifest.json").read_bytes() == before
+        assert run_cli(*arguments, "--resume", "--set", "seed=9", monkeypatch=monkeypatch) == 2
+
     @pytest.mark.parametrize(
         ("arguments", "code", "said"),
         [
