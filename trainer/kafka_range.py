@@ -10,7 +10,7 @@ found only with a margin as long as that.
 
 The end offsets are asked for once, at the start: nothing that comes later is waited for. Timestamps need not rise: one
 clock that is ahead, or a second producer, must not end the stretch. So a partition is left early only after
-`_BEYOND` records in a row of later timestamps. No group is joined and nothing committed. Transactions that were
+thousands of records in a row of later timestamps. No group is joined and nothing committed. Transactions that were
 aborted, or are still open, are not read.
 """
 
@@ -36,7 +36,6 @@ OURS: Mapping[str, object] = {
 }
 _MOST_AT_ONCE = 2000
 _WAIT_S = 0.1
-_BEYOND = 10_000
 
 
 class TopicRange:
@@ -50,6 +49,7 @@ class TopicRange:
         margin_ms: how far a record's timestamp may lie from its scan's event time, milliseconds.
         properties: further librdkafka properties.
         timeout_s: how long the broker may take to answer, and between two records.
+        patience: records in a row of later timestamps after which a partition is left.
 
     Attributes:
         bounds: partition → first offset, and the one after the last.
@@ -69,9 +69,10 @@ class TopicRange:
         margin_ms: int,
         properties: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
+        patience: int = 10_000,
     ) -> None:
         self._topic, self._bootstrap, self._timeout_s = topic, bootstrap, timeout_s
-        self._reason = ""
+        self._reason, self._patience = "", patience
         settings: dict[str, object] = {
             "queued.min.messages": 5000,
             "fetch.queue.backoff.ms": 20,
@@ -167,7 +168,7 @@ class TopicRange:
                 yield number, message.value()
                 following = offset + 1
                 beyond = beyond + 1 if message.timestamp()[1] > self._beyond_ms else 0
-                if following >= end or beyond >= _BEYOND:
+                if following >= end or beyond >= self._patience:
                     return
             if messages:  # after they were used: what is done with them may take its time
                 heard_s = time.monotonic()

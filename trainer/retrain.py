@@ -149,7 +149,7 @@ def retrain(
     check_data(current.manifest, dataset)
     say(f"judging {current.manifest.model} on the held-out sequences of {data}")
     before = evaluate_bundle(Predictor(current), dataset, at_once=config.threads)
-    lacking = [reason for verdict in judge(before, before, config, gate).values() for reason in verdict.reasons]
+    lacking = [f"{name}: {one.evidence}" for name, one in judge(before, before, config, gate).items() if one.evidence]
     if lacking:
         raise GateError(f"{'; '.join(lacking)} at {data}: nothing was trained; give a longer range or a later one")
     say(f"training by the recipe of {current.manifest.model}")
