@@ -149,7 +149,6 @@ def load_model(bundle: str | Path | Bundle = "current") -> RawModel:
 def _manifest(run: TrainingRun, dataset: Dataset, name: str, version: str, recipe: str | None) -> Manifest:
     rules, targets = run.validation.rules, run.validation.targets
     info, config = dataset.info, run.config
-    best = max((entry for entry in run.history if entry.best), key=lambda entry: entry.epoch)
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
@@ -172,7 +171,7 @@ def _manifest(run: TrainingRun, dataset: Dataset, name: str, version: str, recip
             "recipe": recipe,
             "seed": config.seed,
             "epochs": len(run.history),
-            "best_epoch": best.epoch,
+            "best_epoch": run.best.epoch,
             "alert": {target: asdict(config.alert_settings(target)) for target in targets},
             "line": info.line,
             "line_seed": info.seed,
@@ -182,7 +181,6 @@ def _manifest(run: TrainingRun, dataset: Dataset, name: str, version: str, recip
 
 
 def _metrics(run: TrainingRun, scores: Mapping[str, EventScores]) -> dict[str, Any]:
-    best = max((entry for entry in run.history if entry.best), key=lambda entry: entry.epoch)
     events = {
         target: {
             key: value
@@ -195,7 +193,7 @@ def _metrics(run: TrainingRun, scores: Mapping[str, EventScores]) -> dict[str, A
         }
         for target, score in scores.items()
     }
-    window = {"roc_auc": round(best.roc_auc, 4), "pr_auc": round(best.pr_auc, 4)}
+    window = {"roc_auc": round(run.best.roc_auc, 4), "pr_auc": round(run.best.pr_auc, 4)}
     return {"validation": {"window": window, "event": events}}
 
 

@@ -59,6 +59,11 @@ class TrainingRun:
     history: list[EpochRecord]
     config: TrainingConfig
 
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch whose weights were kept."""
+        return max((entry for entry in self.history if entry.best), key=lambda entry: entry.epoch)
+
     def record(self) -> dict[str, Any]:
         """For training.json."""
         return {"config": self.config.as_dict(), "history": [asdict(entry) for entry in self.history]}

@@ -189,7 +189,7 @@ def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool
 
 def _result(run: "TrainingRun", exported: "Exported", out: Path) -> tuple[dict[str, Any], list[str]]:
     manifest = exported.bundle.manifest
-    best = next(entry for entry in reversed(run.history) if entry.best)
+    best = run.best
     size = manifest.architecture["parameters"]
     scores = f"ROC-AUC {best.roc_auc:.4f}, PR-AUC {best.pr_auc:.4f}"
     sentences = [

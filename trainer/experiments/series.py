@@ -2,8 +2,8 @@
 
     run_series("data/line", {"lstm": config}, seeds=5, log=RunLog(Path("runs.jsonl")))
 
-Every run is scored on validation and test by the same windows, a fixed draw of `config.validation_share` of each
-split, by the network in torch; what a bundle is worth to an operator, `trainer evaluate` says.
+Every run is scored on a draw of `config.validation_share` of the windows of validation and test, which its seed fixes
+too, by the network in torch; what a bundle is worth to an operator, `trainer evaluate` says.
 """
 
 import time
@@ -78,7 +78,6 @@ def train_and_score(
     commit, began_s = head_commit(), time.perf_counter()
     run = train_on_dataset(data, config, on_epoch=on_epoch, on_step=on_step)
     seconds = time.perf_counter() - began_s
-    best = max((entry for entry in run.history if entry.best), key=lambda entry: entry.epoch)
     return RunRow(
         recipe=recipe,
         seed=config.seed,
@@ -89,7 +88,7 @@ def train_and_score(
         model_type=config.model_type,
         parameters=run.model.architecture["parameters"],
         epochs=len(run.history),
-        best_epoch=best.epoch,
+        best_epoch=run.best.epoch,
         seconds=round(seconds, 1),
         threads=config.threads,
         validation=score_split(run, "validation"),
