@@ -2,8 +2,8 @@
 
     run_series("data/line", {"lstm": config}, seeds=5, log=RunLog(Path("runs.jsonl")))
 
-Every run is scored on a draw of `config.validation_share` of the windows of validation and test, which its seed fixes
-too, by the network in torch; what a bundle is worth to an operator, `trainer evaluate` says.
+Every run is scored on one draw of `config.validation_share` of the windows of validation and test, the same for all
+seeds, by the network in torch; what a bundle is worth to an operator, `trainer evaluate` says.
 """
 
 import time

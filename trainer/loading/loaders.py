@@ -23,6 +23,9 @@ Loader = DataLoader[tuple[Tensor, ...]]
 VALIDATION_BATCH = 512
 """Windows judged at once."""
 
+_JUDGED_SEED = 0
+"""Of the draw of the windows that judge."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
@@ -83,7 +86,7 @@ def training_loaders(
 
 
 def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, rank: int = 0, world: int = 1) -> Loader:
-    """The windows of a split that judge a model: `config.validation_share` of them, the same each time.
+    """The windows of a split that judge a model: `config.validation_share` of them, the same whatever the seed.
 
     Args:
         windows: from `open_split`.
@@ -92,8 +95,9 @@ def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, ra
         world: number of processes; each window is on one of them.
     """
     share = config.validation_share
+    # Not by the run's seed: the difference between two seeds is then one of models, not of the windows drawn.
     judged = EpochSampler(
-        windows, positive=share, near=share, plain=share, seed=config.seed, fixed=True, rank=rank, world=world
+        windows, positive=share, near=share, plain=share, seed=_JUDGED_SEED, fixed=True, rank=rank, world=world
     )
     if world == 1:
         _check_drawn(windows, judged, "judging", "validation_share")

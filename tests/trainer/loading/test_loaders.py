@@ -105,6 +105,13 @@ def test_validation_is_never_augmented(small_line: Dataset, config: TrainingConf
     assert not torch.equal(next(iter(varied.train))[0], next(iter(plain.train))[0])
 
 
+def test_every_seed_is_judged_by_the_same_windows(small_line: Dataset, config: TrainingConfig) -> None:
+    drawn = replace(config, validation_share=0.3, seed=1)
+    assert_same(
+        list(loaders(small_line, drawn).validation), list(loaders(small_line, replace(drawn, seed=2)).validation)
+    )
+
+
 def test_two_processes_step_through_what_one_would(small_line: Dataset, config: TrainingConfig) -> None:
     one = loaders(small_line, config)
     two = [loaders(small_line, config, rank=rank, world=2) for rank in range(2)]
