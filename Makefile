@@ -62,10 +62,10 @@ models: $(VENV)/.dev ## the released bundle and its evaluation anew, about 5 min
 data/line-v1/dataset.json: | $(VENV)/.dev
 	$(BIN)/trainer simulate --hours 100 --strands 8 --seed 7 --out data/line-v1
 
-SERIES := models/sequence/evaluation/line-v1/runs.jsonl
-series: data/line-v1/dataset.json ## five seeds of each architecture, hours; goes on where it stopped
-	$(BIN)/trainer series --data data/line-v1 --recipe cnn_lstm --recipe lstm --set threads=1 --runs $(SERIES) & \
-	$(BIN)/trainer series --data data/line-v1 --recipe attention_lstm --set threads=1 --runs $(SERIES); wait
+SERIES := --set threads=1 --weights runs/line-v1/weights --runs models/sequence/evaluation/line-v1/runs.jsonl
+series: data/line-v1/dataset.json ## five seeds of each architecture, about 50 minutes; goes on where it stopped
+	$(BIN)/trainer series --data data/line-v1 --recipe cnn_lstm --recipe lstm $(SERIES) & \
+	$(BIN)/trainer series --data data/line-v1 --recipe attention_lstm $(SERIES); wait
 
 recording: $(VENV)/.dev ## the recorded line of the demo anew
 	$(BIN)/trainer simulate --recording models/recordings/line.npz --force

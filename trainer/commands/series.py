@@ -19,6 +19,9 @@ def command(
     recipe: Annotated[list[str], typer.Option(help="A recipe's name, or a TOML file. May be repeated.")],
     runs: Annotated[Path, typer.Option(help="The rows, one a run: JSON Lines; what is there is not run again.")],
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of each recipe: 0, 1, ...")] = 5,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder to keep each run's network in, for who judges them later.")
+    ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field of every recipe.")
     ] = None,
@@ -47,11 +50,12 @@ def command(
     from trainer.experiments.runs import RunLog, latest
     from trainer.experiments.series import run_series
     from trainer.experiments.series_page import table, write_page
+    from trainer.experiments.weights import Weights
 
     epochs = max(config.num_epochs for config in configs.values())
-    log = RunLog(runs)
+    log, kept = RunLog(runs), None if weights is None else Weights(weights)
     with training_progress(epochs) as (on_epoch, on_step):
-        rows = run_series(data, configs, seeds, log, on_run=_tell_run, on_epoch=on_epoch, on_step=on_step)
+        rows = run_series(data, configs, seeds, log, on_run=_tell_run, weights=kept, on_epoch=on_epoch, on_step=on_step)
     for path in write_page(latest(log.rows(), rows[0].data_fingerprint), runs.parent):
         print(f"wrote {path}", file=sys.stderr)
     import msgspec

@@ -44,7 +44,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         parameters: numbers of the model.
         epochs: trained.
         best_epoch: the one kept.
-        seconds: of training, validation after each epoch included.
+        seconds: of training, validation after each epoch included, on the clock.
+        processor_seconds: the same, of the process's processor time, loader processes not counted.
         threads: of torch.
         validation: scores on validation of the weights kept; they were chosen by them.
         test: scores on the test split.
@@ -62,6 +63,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int
     best_epoch: int
     seconds: float
+    processor_seconds: float
     threads: int
     validation: Scores
     test: Scores

@@ -19,6 +19,7 @@ from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
 from trainer.experiments.runs import RunLog, RunRow, Scores, configuration_key, run_key
+from trainer.experiments.weights import Weights
 from trainer.git import head_commit
 from trainer.loading.loaders import judged_loader, open_split
 from trainer.train_sequence import EpochReport, StepReport, TrainingRun, train_on_dataset, window_scores
@@ -34,12 +35,23 @@ def run_series(
     log: RunLog,
     *,
     on_run: OnRun,
+    weights: Weights | None = None,
     on_epoch: EpochReport | None = None,
     on_step: StepReport | None = None,
 ) -> list[RunRow]:
     """Train each recipe with the seeds 0, 1, … and log each run; what the log has is not run again.
 
     Every recipe gets a seed before any gets the next: an interrupted series has something of each.
+
+    Args:
+        data: folder of a dataset.
+        recipes: by name.
+        seeds: how many.
+        log: of the rows.
+        on_run: told before and after each run.
+        weights: where the networks are kept; None keeps none.
+        on_epoch: told of every epoch.
+        on_step: told of every step.
 
     Returns:
         The rows of this series, also those that were there before.
@@ -55,7 +67,7 @@ def run_series(
             row = log.find(run_key(config, fingerprint))
             if row is None:
                 on_run(recipe, seed, None)
-                row = train_and_score(data, recipe, config, on_epoch=on_epoch, on_step=on_step)
+                row = train_and_score(data, recipe, config, weights=weights, on_epoch=on_epoch, on_step=on_step)
                 log.append(row)
             on_run(recipe, seed, row)
             rows.append(row)
@@ -67,17 +79,20 @@ def train_and_score(
     recipe: str,
     config: TrainingConfig,
     *,
+    weights: Weights | None = None,
     on_epoch: EpochReport | None = None,
     on_step: StepReport | None = None,
 ) -> RunRow:
-    """One run of a series.
+    """One run of a series; its network is kept in `weights`.
 
     Raises:
         TrainingError, UsageError, ContractError: as for `train_on_dataset`.
     """
-    commit, began_s = head_commit(), time.perf_counter()
+    commit, began_s, began_processor_s = head_commit(), time.perf_counter(), time.process_time()
     run = train_on_dataset(data, config, on_epoch=on_epoch, on_step=on_step)
-    seconds = time.perf_counter() - began_s
+    seconds, processor_s = time.perf_counter() - began_s, time.process_time() - began_processor_s
+    if weights is not None:
+        weights.keep(run)
     return RunRow(
         recipe=recipe,
         seed=config.seed,
@@ -90,6 +105,7 @@ def train_and_score(
         epochs=len(run.history),
         best_epoch=run.best.epoch,
         seconds=round(seconds, 1),
+        processor_seconds=round(processor_s, 1),
         threads=config.threads,
         validation=score_split(run, "validation"),
         test=score_split(run, "test"),

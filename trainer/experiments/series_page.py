@@ -36,7 +36,7 @@ def as_markdown(rows: Sequence[RunRow]) -> str:
         "",
         f"{CAVEAT} Mean ± standard deviation over the seeds; ROC-AUC and PR-AUC of windows, the mean over the targets.",
         "",
-        "| recipe | model | parameters | seeds | validation ROC-AUC | test ROC-AUC | test PR-AUC | minutes a run |",
+        "| recipe | model | parameters | seeds | validation ROC-AUC | test ROC-AUC | test PR-AUC | processor minutes a run |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for recipe, group in by_recipe(rows).items():
@@ -45,7 +45,7 @@ def as_markdown(rows: Sequence[RunRow]) -> str:
             _spread([row.test.roc_auc for row in group]),
             _spread([row.test.pr_auc for row in group]),
         )
-        minutes = mean_and_deviation(row.seconds / 60 for row in group)[0]
+        minutes = mean_and_deviation(row.processor_seconds / 60 for row in group)[0]
         head = f"| {recipe} | {group[0].model_type} | {group[0].parameters:,} | {len(group)} "
         lines.append(f"{head}| {' | '.join(scores)} | {minutes:.1f} |")
     targets = list(rows[0].test.targets)

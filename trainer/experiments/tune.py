@@ -13,7 +13,6 @@ the same values as one that was not.
 """
 
 import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,7 +220,7 @@ def _write(found: Study, space: str) -> None:
         f"{found.finished} finished,\n# validation ROC-AUC {found.best.roc_auc:.4f}. "
         "The best of several looks better than it is: judge it on the test split.\n"
     )
-    _replace(found.folder / BEST_FILE, (about + tomli_w.dumps(_without_none(found.config.as_dict()))).encode())
+    write_whole(found.folder / BEST_FILE, (about + tomli_w.dumps(_without_none(found.config.as_dict()))).encode())
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,12 +230,6 @@ def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in table.items()
         if value is not None
     }
-
-
-def _replace(path: Path, data: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(data)
-    scratch.replace(path)
 
 
 @contextmanager

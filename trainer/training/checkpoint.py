@@ -11,7 +11,6 @@ file stands under its name; the one before it is kept.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from trainer.errors import TrainingError
+from trainer.whole_file import PART, write_whole
 
 KEPT = 2
-_PART = ".part"
-
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -77,7 +75,7 @@ class Checkpoints:
         data = _pack(tensors, state)
         path = self.folder / f"epoch-{epoch:06d}.safetensors"
         try:
-            _write_whole(path, data)
+            write_whole(path, data)
         except OSError as error:
             why = " ".join((error.strerror or str(error)).split())
             before = self.paths()
@@ -111,7 +109,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Take away the checkpoints and the folder, unless something else lies in it."""
-        for path in (*self.paths(), *self.folder.glob(f".*{_PART}")):
+        for path in (*self.paths(), *self.folder.glob(f".*{PART}")):
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
@@ -141,29 +139,3 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there with all its bytes or not at all, even if the machine stops in between."""
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True)
-        _sync_folder(path.parent.parent)
-    part = path.with_name(f".{path.name}{_PART}")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

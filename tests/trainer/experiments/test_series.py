@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 
 from models.errors import ContractError
 from trainer.config import TrainingConfig
@@ -12,6 +13,8 @@ from trainer.datasets.dataset import Dataset
 from trainer.experiments.runs import RunLog, RunRow, Scores, latest, run_key
 from trainer.experiments.series import run_series
 from trainer.experiments.series_page import as_markdown, as_svg, table, write_page
+from trainer.experiments.weights import Weights
+from trainer.train_sequence import train_on_dataset
 
 
 class StoppedError(Exception):
@@ -24,7 +27,7 @@ def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k
     return RunRow(
         recipe=recipe, seed=seed, configuration=configuration, key=key, data_fingerprint="f", git_commit="c",
         model_type="lstm", parameters=1234,
-        epochs=1, best_epoch=1, seconds=60.0, threads=1, validation=scores, test=scores, history=[entry],
+        epochs=1, best_epoch=1, seconds=60.0, processor_seconds=50.0, threads=1, validation=scores, test=scores, history=[entry],
     )  # fmt: skip
 
 
@@ -57,6 +60,27 @@ class TestSeries:
 
         again = run_series(small_line.path, {"small": recipes["small"]}, 1, RunLog(tmp_path / "again"), on_run=ignore)
         assert (again[0].key, again[0].validation, again[0].test) == (rows[0].key, rows[0].validation, rows[0].test)
+
+    def test_a_run_s_network_is_kept_for_who_judges_it_later(
+        self, small_line: Dataset, small_config: TrainingConfig, tmp_path: Path
+    ) -> None:
+        config = replace(small_config, num_epochs=1)
+        weights = Weights(tmp_path / "weights")
+        run = train_on_dataset(small_line.path, config)
+        fingerprint = small_line.info.fingerprint
+        size = {"input_size": len(run.train.sensor_names), "output_size": len(run.train.targets)}
+        assert weights.model(config, fingerprint, **size) is None
+
+        path = weights.keep(run)
+        kept = weights.model(config, fingerprint, **size)
+        assert kept is not None
+        windows = torch.randn(3, 24, size["input_size"])
+        assert torch.equal(kept.predict_proba(windows), run.model.predict_proba(windows))
+        assert weights.model(replace(config, seed=8), fingerprint, **size) is None
+
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(ContractError, match="expected the weights of the run, got .*safetensors: remove it"):
+            weights.model(config, fingerprint, **size)
 
     def test_another_configuration_or_dataset_is_another_run(self, small_config: TrainingConfig) -> None:
         keys = {run_key(small_config, "a"), run_key(small_config, "b"), run_key(replace(small_config, seed=9), "a")}
