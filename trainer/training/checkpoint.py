@@ -27,6 +27,7 @@ from trainer.whole_file import PART, write_whole
 
 KEPT = 2
 
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A checkpoint that was read.
