@@ -36,7 +36,7 @@ def as_markdown(rows: Sequence[RunRow]) -> str:
         "",
         f"{CAVEAT} Mean ± standard deviation over the seeds; ROC-AUC and PR-AUC of windows, the mean over the targets.",
         "",
-        "| recipe | model | parameters | seeds | validation ROC-AUC | test ROC-AUC | test PR-AUC | processor minutes a run |",
+        "| recipe | model | parameters | seeds | validation ROC-AUC | test ROC-AUC | test PR-AUC | processor minutes |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for recipe, group in by_recipe(rows).items():

@@ -32,6 +32,7 @@ from trainer.datasets.dataset import Dataset
 from trainer.errors import TrainingError
 from trainer.experiments.space import Space, load_space
 from trainer.train_sequence import EpochRecord, train_on_dataset
+from trainer.whole_file import write_whole
 
 STUDY_FILE = "study.db"
 TRIALS_FILE = "trials.json"
@@ -212,7 +213,7 @@ def _record(trial: FrozenTrial) -> TrialRecord:
 def _write(found: Study, space: str) -> None:
     """The trials and the best recipe beside the study, each file whole or not at all."""
     table = msgspec.json.format(msgspec.json.encode(found.trials), indent=2) + b"\n"
-    _replace(found.folder / TRIALS_FILE, table)
+    write_whole(found.folder / TRIALS_FILE, table)
     if found.best is None or found.config is None:
         return
     about = (

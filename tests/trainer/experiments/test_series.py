@@ -27,7 +27,8 @@ def row(recipe: str = "lstm", seed: int = 0, roc_auc: float = 0.9, key: str = "k
     return RunRow(
         recipe=recipe, seed=seed, configuration=configuration, key=key, data_fingerprint="f", git_commit="c",
         model_type="lstm", parameters=1234,
-        epochs=1, best_epoch=1, seconds=60.0, processor_seconds=50.0, threads=1, validation=scores, test=scores, history=[entry],
+        epochs=1, best_epoch=1, seconds=60.0, processor_seconds=50.0, threads=1,
+        validation=scores, test=scores, history=[entry],
     )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ class TestSeries:
         assert weights.model(replace(config, seed=8), fingerprint, **size) is None
 
         path.write_bytes(path.read_bytes()[:-4])
-        with pytest.raises(ContractError, match="expected the weights of the run, got .*safetensors: remove it"):
+        with pytest.raises(ContractError, match=r"expected the weights of the run, got .*safetensors: remove it"):
             weights.model(config, fingerprint, **size)
 
     def test_another_configuration_or_dataset_is_another_run(self, small_config: TrainingConfig) -> None:
