@@ -20,8 +20,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from models.bundle import Bundle, read
 from models.errors import BundleError, ProviderError, mismatch
+from models.features import Sensor
 from models.manifest import INPUT_NAME, OUTPUT_NAME, Manifest
-from models.windows import Float32Array
+from models.windows import Float32Array, WindowRules
 
 Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
@@ -92,6 +93,21 @@ class Predictor:
     def load(cls, bundle: str | Path = "current", **options: Any) -> "Predictor":
         """Read a bundle (a folder, a released name, or `current`) and open it; options as for `Predictor`."""
         return cls(read(bundle), **options)
+
+    @property
+    def window(self) -> WindowRules:
+        """The rules of its windows."""
+        return self.manifest.window
+
+    @property
+    def sensors(self) -> list[Sensor]:
+        """In the order of a window's columns."""
+        return self.manifest.sensors
+
+    @property
+    def targets(self) -> list[str]:
+        """In the order of the probabilities."""
+        return self.manifest.targets
 
     def predict(self, windows: Float32Array) -> Float32Array:
         """Probabilities of any number of windows.

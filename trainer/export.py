@@ -32,9 +32,9 @@ from models.manifest import Tensor as TensorInfo
 from trainer.architectures import model_from
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
-from trainer.evaluation.evaluate import trace_split
 from trainer.evaluation.events import EventScores
 from trainer.evaluation.thresholds import choose_policy, within_budget
+from trainer.evaluation.traces import trace_split
 from trainer.git import head_commit
 from trainer.graphs.serving_graph import OPSET, RawModel, ServingGraph, to_onnx
 from trainer.graphs.verification import golden_windows, trying_windows, verify

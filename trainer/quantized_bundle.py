@@ -29,7 +29,8 @@ from models.windows import Float32Array, gather_windows, plan_windows
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
 from trainer.errors import QuantisationError
-from trainer.evaluation.evaluate import Advance, Evaluation, evaluate_bundle, sensor_columns
+from trainer.evaluation.evaluate import Evaluation, evaluate_bundle
+from trainer.evaluation.traces import Advance, sensor_columns
 from trainer.export import RECORD_FILE
 from trainer.git import head_commit
 from trainer.quantize import to_fp16, to_int8

@@ -27,7 +27,8 @@ from trainer.architectures import with_present_names
 from trainer.config import TrainingConfig, from_dict
 from trainer.datasets.dataset import Dataset
 from trainer.errors import GateError
-from trainer.evaluation.evaluate import Evaluation, evaluate_bundle, sensor_columns
+from trainer.evaluation.evaluate import Evaluation, evaluate_bundle
+from trainer.evaluation.traces import sensor_columns
 from trainer.export import RECORD_FILE, Exported, export_run
 from trainer.gate import Gate, Side, TargetVerdict, compare
 from trainer.train_sequence import EpochReport, StepReport, train_on_dataset

@@ -16,10 +16,11 @@ from trainer import cli
 from trainer.config import AlertSettings
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Event
-from trainer.evaluation.evaluate import CAVEAT, evaluate_bundle, sensor_columns, trace_split
+from trainer.evaluation.evaluate import CAVEAT, evaluate_bundle
 from trainer.evaluation.events import AlertSpan, EventScores, Trace, judge, run_alerts
 from trainer.evaluation.report import as_svg, write_report
 from trainer.evaluation.thresholds import choose_policy, policy_at
+from trainer.evaluation.traces import sensor_columns, trace_split
 from trainer.export import Exported
 
 POLICY = AlertPolicy(0.6, 0.4, on_delay_ms=2000, off_delay_ms=5000, cooldown_ms=10_000)

@@ -10,8 +10,9 @@ from models.bundle import RELEASED
 from models.judging import event_caught, verdict
 from models.runtime import Predictor
 from trainer.datasets.records import SequenceData
-from trainer.evaluation.evaluate import CAVEAT, trace_sequence
+from trainer.evaluation.evaluate import CAVEAT
 from trainer.evaluation.events import run_alerts
+from trainer.evaluation.traces import trace_sequence
 
 EARLY_S = 400
 

@@ -1,9 +1,7 @@
 """Running an exported bundle over a dataset's sequences, as the worker would, and scoring what it says."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -11,13 +9,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from models.errors import UsageError, mismatch
 from models.manifest import Manifest
 from models.runtime import Predictor
-from models.windows import Int64Array, gather_windows, plan_windows
 from trainer.config import default_alert
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
 from trainer.datasets.labels import LEFT_OUT, label_at
-from trainer.datasets.records import FROM_TOPIC, Event, SequenceData, SequenceInfo, Split
+from trainer.datasets.records import FROM_TOPIC, Event
 from trainer.evaluation.events import EventScores, Trace, judge
+from trainer.evaluation.traces import Advance, Scope, trace_split
 
 CAVEAT = (
     "The line is simulated: these scores show only that the method recovers the simulator's own model of "
@@ -27,15 +25,6 @@ IMPORTED = "Recorded data of another machine: these scores say nothing about a c
 FROM_KAFKA = (
     "Scans of a topic: these scores hold for the line that published them, and for events as the table tells them."
 )
-
-Scope = Split | Literal["all"]
-"""One split, or, for a dataset that nothing was trained on, all of it."""
-
-_CHUNK = 512
-"""Windows gathered at once: about 10 MB of 240 x 20."""
-
-Advance = Callable[[float], None]
-"""Called with the number of sequences done since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,81 +134,3 @@ def _score(
         negatives=truth.size - positives,
         events=judge(traces, events, target, index, manifest.alert[target]),
     )
-
-
-def trace_split(
-    predictor: Predictor, dataset: Dataset, split: Scope, advance: Advance | None = None, *, at_once: int = 1
-) -> list[Trace]:
-    """The predictions of every due, full window of a split's sequences.
-
-    Args:
-        predictor: of the bundle.
-        dataset: with the bundle's sensors.
-        split: whose sequences.
-        advance: told of every sequence done.
-        at_once: sequences side by side, each in a thread of its own; a recurrent network gains nothing from several
-            threads within one.
-
-    Raises:
-        UsageError: as for `evaluate_bundle`.
-    """
-    columns = sensor_columns(predictor.manifest, dataset)
-    infos = dataset.sequences(None if split == "all" else split)
-    if not infos:
-        raise UsageError(mismatch(f"sequences of the split `{split}`", "none", str(dataset.path)))
-
-    def trace(info: SequenceInfo) -> Trace:
-        return trace_sequence(predictor, dataset.load(info.sequence_id), columns)
-
-    traces = []
-    pool = ThreadPoolExecutor(at_once)
-    try:
-        for traced in pool.map(trace, infos):
-            traces.append(traced)
-            if advance:
-                advance(1)
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for sequences that were not begun
-    return traces
-
-
-def trace_sequence(predictor: Predictor, sequence: SequenceData, columns: Int64Array) -> Trace:
-    """The predictions of one sequence; `columns` are those of the bundle's sensors, see `sensor_columns`."""
-    rules = predictor.manifest.window
-    plan = plan_windows(sequence.event_time_ms, sequence.strand_id, rules)
-    which = np.flatnonzero(plan.full)
-    values = sequence.values[:, columns]
-    parts = [
-        predictor.predict(gather_windows(values, plan, which[first : first + _CHUNK], rules.length))
-        for first in range(0, which.size, _CHUNK)
-    ]
-    positions = plan.due[which]
-    return Trace(
-        sequence_id=sequence.sequence_id,
-        event_time_ms=sequence.event_time_ms[plan.accepted[positions]],
-        probabilities=np.concatenate([*parts, np.empty((0, len(predictor.manifest.targets)), np.float32)]),
-        segment=np.cumsum(plan.restarted, dtype=np.int64)[positions],
-        grid_ms=rules.grid_ms,
-        window_ms=rules.length * rules.period_ms,
-    )
-
-
-def sensor_columns(manifest: Manifest, dataset: Dataset) -> Int64Array:
-    """Where the bundle's sensors lie in the dataset's values.
-
-    Raises:
-        UsageError: a sensor is not there or in another unit, or the scan period differs.
-    """
-    info = dataset.info
-    if info.period_ms != manifest.window.period_ms:
-        raise UsageError(
-            mismatch(f"a scan period of {manifest.window.period_ms} ms", f"{info.period_ms} ms", str(dataset.path))
-        )
-    places = {(sensor.name, sensor.unit): place for place, sensor in enumerate(info.sensors)}
-    columns = []
-    for sensor in manifest.sensors:
-        if (sensor.name, sensor.unit) not in places:
-            have = ", ".join(f"{entry.name} [{entry.unit}]" for entry in info.sensors)
-            raise UsageError(mismatch(f"sensor {sensor.name} [{sensor.unit}]", have, str(dataset.path)))
-        columns.append(places[sensor.name, sensor.unit])
-    return np.array(columns, np.int64)
