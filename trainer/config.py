@@ -197,10 +197,8 @@ def load_config(recipe: str | None = None, assignments: Iterable[str] = ()) -> T
     Raises:
         UsageError: no such recipe or field, or a value that does not fit.
     """
-    settings = {} if recipe is None else _read_recipe(recipe)
-    for assignment in assignments:
-        _assign(settings, assignment)
-    return from_dict(settings, f"recipe {recipe}" if recipe else "the configuration")
+    config = TrainingConfig() if recipe is None else from_dict(_read_recipe(recipe), f"recipe {recipe}")
+    return with_changes(config, assignments)
 
 
 def with_changes(config: TrainingConfig, assignments: Iterable[str]) -> TrainingConfig:
@@ -209,10 +207,7 @@ def with_changes(config: TrainingConfig, assignments: Iterable[str]) -> Training
     Raises:
         UsageError: no such field, or a value that does not fit.
     """
-    settings = config.as_dict()
-    for assignment in assignments:
-        _assign(settings, assignment)
-    return from_dict(settings)
+    return changed(config, dict(map(_assigned, assignments)), "--set")
 
 
 def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> TrainingConfig:
@@ -221,16 +216,16 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
     Raises:
         UsageError: an unknown field, a value that does not fit, or no model that can be built of them.
     """
-    _refuse_unknown(settings, TrainingConfig, "")
+    _refuse_unknown(settings, TrainingConfig, "", where)
     augmentation = settings.get("augmentation")
     if isinstance(augmentation, Mapping):
-        _refuse_unknown(augmentation, AugmentationSettings, "augmentation.")
+        _refuse_unknown(augmentation, AugmentationSettings, "augmentation.", where)
     filled = dict(settings)
     alerts = settings.get("alert", {})
     if isinstance(alerts, Mapping):
         for target, values in alerts.items():
             if isinstance(values, Mapping):
-                _refuse_unknown(values, AlertSettings, f"alert.{target}.")
+                _refuse_unknown(values, AlertSettings, f"alert.{target}.", where)
         filled["alert"] = {
             target: {**_ALERT_DEFAULTS.get(target, {}), **values} if isinstance(values, Mapping) else values
             for target, values in alerts.items()
@@ -246,7 +241,7 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
 
 
 def changed(config: TrainingConfig, values: Mapping[str, Any], where: str) -> TrainingConfig:
-    """A configuration with other values, checked as those of `--set` are.
+    """A configuration with other values, checked.
 
     Args:
         config: the configuration to start from.
@@ -258,7 +253,7 @@ def changed(config: TrainingConfig, values: Mapping[str, Any], where: str) -> Tr
     """
     settings = config.as_dict()
     for key, value in values.items():
-        _place(settings, key, value, f"{key} of {where}")
+        _place(settings, key, value, where)
     return from_dict(settings, where)
 
 
@@ -272,11 +267,11 @@ def _read_recipe(recipe: str) -> dict[str, Any]:
         raise UsageError(f"expected TOML, got something else ({error}) at {path}") from None
 
 
-def _assign(settings: dict[str, Any], assignment: str) -> None:
+def _assigned(assignment: str) -> tuple[str, Any]:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise UsageError(f"expected key=value, got `{assignment}` at --set")
-    _place(settings, key.strip(), _value(text.strip()), f"--set {assignment}")
+    return key.strip(), _value(text.strip())
 
 
 def _place(settings: dict[str, Any], key: str, value: Any, where: str) -> None:
@@ -284,7 +279,7 @@ def _place(settings: dict[str, Any], key: str, value: Any, where: str) -> None:
     for table in tables:
         settings = settings.setdefault(table, {})
         if not isinstance(settings, dict):
-            raise UsageError(f"expected a table, got a value at `{table}` of {where}")
+            raise UsageError(f"expected a table, got a value at `{table}` of {key} at {where}")
     settings[name] = value
 
 
@@ -295,8 +290,8 @@ def _value(text: str) -> Any:
         return text  # a bare word: --set pooling=max without quotes for the shell to eat
 
 
-def _refuse_unknown(settings: Mapping[str, Any], kind: type, prefix: str) -> None:
+def _refuse_unknown(settings: Mapping[str, Any], kind: type, prefix: str, where: str) -> None:
     known = [entry.name for entry in fields(kind)]
     for key in settings:
         if key not in known:
-            raise UsageError(f"expected one of {', '.join(known)}, got `{prefix}{key}` at --set or the recipe")
+            raise UsageError(f"expected one of {', '.join(known)}, got `{prefix}{key}` at {where}")

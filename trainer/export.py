@@ -175,9 +175,19 @@ def _manifest(run: TrainingRun, dataset: Dataset, name: str, version: str, recip
             "alert": {target: asdict(config.alert_settings(target)) for target in targets},
             "line": info.line,
             "line_seed": info.seed,
+            "strands": _watched(dataset),
         },
         data_fingerprint=info.fingerprint,
     )
+
+
+def _watched(dataset: Dataset) -> dict[str, list[int]]:
+    """First and last event time of what each strand showed in training and validation, milliseconds since 1970."""
+    times: dict[str, list[int]] = {}
+    for info in (*dataset.sequences("train"), *dataset.sequences("validation")):
+        first, last = times.get(info.strand_id, (info.start_ms, info.end_ms))
+        times[info.strand_id] = [min(first, info.start_ms), max(last, info.end_ms)]
+    return times
 
 
 def _metrics(run: TrainingRun, scores: Mapping[str, EventScores]) -> dict[str, Any]:

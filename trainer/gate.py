@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainer.evaluation.evaluate import TargetScores
-    from trainer.evaluation.events import EventScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +65,10 @@ class Side:
         return cls(
             scores.roc_auc,
             len(events.outcomes),
-            _caught_with_lead(events, lead_s),
+            events.count_with_lead(lead_s),
             events.false_per_strand_day,
             events.false_interval,
         )
-
-
-def _caught_with_lead(events: "EventScores", lead_s: float) -> int:
-    return round((events.caught_with_lead(lead_s) or 0.0) * len(events.outcomes))
 
 
 @dataclass(frozen=True, slots=True)

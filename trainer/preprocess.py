@@ -254,8 +254,17 @@ class SequencePreprocessor:
         module = self.module()
         return [module(torch.from_numpy(np.asarray(sequence, np.float32))[None])[0].numpy() for sequence in sequences]
 
+    @property
+    def scaler(self) -> Preprocess | None:
+        """The torch module with these numbers; None before `fit`."""
+        return self.module() if self.center.size else None
+
     def module(self) -> Preprocess:
-        """The torch module with these numbers."""
+        """The torch module with these numbers.
+
+        Raises:
+            ValueError: nothing was fitted yet.
+        """
         if not self.center.size:
             raise ValueError("the preprocessor is not fitted: call fit first")
         return Preprocess(self.center, self.scale, self.fill, self.clip, self.missing_strategy)

@@ -214,6 +214,11 @@ def evidence_notes(retrained: Retrained) -> list[str]:
             f"{retrained.current.manifest.model} was trained on this very dataset, on its other splits: the data are "
             "not new to it"
         )
+    elif known := _known_sequences(retrained.current.manifest, retrained.new.dataset):
+        notes.append(
+            f"{known} of the {retrained.new.sequences} held-out sequences lie in a time that "
+            f"{retrained.current.manifest.model} was trained on: the comparison favours it; give a later range"
+        )
     quantised = retrained.current.manifest.training.get("quantised")
     if quantised:
         notes.append(
@@ -221,6 +226,22 @@ def evidence_notes(retrained: Retrained) -> list[str]:
             "before it takes the same load"
         )
     return [*notes, *retrained.exported.warnings]
+
+
+def _known_sequences(manifest: Manifest, dataset: Dataset) -> int:
+    """Held-out sequences that lie in a time that a bundle's training saw of their strand.
+
+    A simulated line's strands and times are the same whatever its seed, so there the seed tells.
+    """
+    info, told = dataset.info, manifest.training
+    if told.get("line") != info.line or (not info.imported and told.get("line_seed") != info.seed):
+        return 0
+    seen = told.get("strands", {})
+    return sum(
+        info.start_ms <= seen[info.strand_id][1] and info.end_ms >= seen[info.strand_id][0]
+        for info in dataset.sequences("test")
+        if info.strand_id in seen
+    )
 
 
 def results(retrained: Retrained, refused: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def bundle_name(name: str | None, out: Path) -> str:
         raise UsageError(f"{error} of --name or --out") from None
 
 
-def refuse_occupied(out: Path, *, force: bool) -> None:
+def require_bundle_folder(out: Path, *, force: bool) -> None:
     """Let a bundle be written only where nothing is, or, with `force`, where a bundle is.
 
     Raises:

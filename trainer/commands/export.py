@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.commands.bundle_folder import bundle_name, refuse_occupied
+from trainer.commands.bundle_folder import bundle_name, require_bundle_folder
 from trainer.commands.console import require_writable, tell
 
 
@@ -26,7 +26,7 @@ def command(
       trainer export tiny-sticker --out runs/again
     """
     name = bundle_name(name, out)
-    refuse_occupied(out, force=force)
+    require_bundle_folder(out, force=force)
     require_writable(out)
 
     from models.bundle import read

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from trainer.commands.bundle_folder import bundle_name, refuse_occupied
+from trainer.commands.bundle_folder import bundle_name, require_bundle_folder
 from trainer.commands.console import progress, require_writable, tell
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def command(
       trainer quantize tiny-sticker --data data/line --out runs/tiny-int8
     """
     name = bundle_name(name, out)
-    refuse_occupied(out, force=force)
+    require_bundle_folder(out, force=force)
     require_writable(out)
 
     from models.bundle import read

@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from trainer.retrain import Retrained
 
 
+_OF_ANY_DATA = (
+    "data", "bundle", "out", "assignments", "max_auc_loss", "max_fewer_caught", "min_events", "models", "as_json",
+)  # fmt: skip
+
+
 def command(
+    context: typer.Context,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of a dataset; with --bootstrap, where it is written first.", show_default=False),
@@ -94,12 +100,13 @@ def command(
       trainer retrain --rollback-to tiny-sticker
     """
     if rollback_to is not None:
+        _refuse_idle(context, "rollback_to", "models", "as_json", why="--rollback-to trains nothing")
         _roll_back(rollback_to, models, as_json=as_json)
         return
     if data is None:
         raise UsageError("expected --data DIR, got none: name a dataset, or with --bootstrap where to write one")
-    if bootstrap is None and (begin or end or events):
-        raise UsageError("expected --bootstrap with --from, --to and --events, got none: say where Kafka is")
+    if bootstrap is None:
+        _refuse_idle(context, *_OF_ANY_DATA, why="without --bootstrap HOST:PORT nothing is read from Kafka")
     gate = Gate(max_auc_loss, max_fewer_caught, min_events)
     current = read(resolve(bundle, models))
     job = _prepare(current, data, out, models, assignments or [])
@@ -221,6 +228,14 @@ def _roll_back(name: str, models: Path, *, as_json: bool) -> None:
         [f"{name} is current, it was {before}"],
         as_json=as_json,
     )
+
+
+def _refuse_idle(context: typer.Context, *used: str, why: str) -> None:
+    """Refuse options that were given and would do nothing."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in used and source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP"):
+            raise UsageError(f"expected no {parameter.opts[0]} here, got one: {why}")
 
 
 def _say(line: str) -> None:

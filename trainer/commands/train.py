@@ -11,7 +11,7 @@ import typer
 
 from models.bundle import MANIFEST_FILE, RELEASED, make_current, read
 from models.errors import UsageError
-from trainer.commands.bundle_folder import bundle_name, refuse_occupied
+from trainer.commands.bundle_folder import bundle_name, require_bundle_folder
 from trainer.commands.console import require_writable, tell
 from trainer.commands.training_progress import training_progress
 
@@ -77,7 +77,7 @@ def command(
     config = load_config(recipe, assignments or [])
     was_finished = resume and _is_finished(out, config, data)
     if not was_finished:
-        refuse_occupied(out, force=force)
+        require_bundle_folder(out, force=force)
     require_writable(out)
     if current and out.resolve() != RELEASED.resolve() / name:
         raise UsageError(

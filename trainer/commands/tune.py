@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainer.commands.console import require_writable, tell
+from trainer.commands.training_progress import training_progress
 
 if TYPE_CHECKING:
     from trainer.experiments.tune import Study, TrialRecord
-    from trainer.train_sequence import EpochRecord
 
 
 def command(
@@ -45,12 +45,17 @@ def command(
     def on_trial(trial: "TrialRecord", study: "Study") -> None:
         print(_line(trial, study, trials), file=sys.stderr, flush=True)
 
-    def on_epoch(number: int, record: "EpochRecord") -> None:
-        where = f"trial {number}/{trials}, epoch {record.epoch}/{config.num_epochs}"
-        print(f"{where}: ROC-AUC {record.roc_auc:.4f}, {record.seconds:.1f} s", file=sys.stderr, flush=True)
+    begun: list[int] = []
+
+    def of() -> str:
+        return f"trial {begun[-1]}/{trials}, "
 
     try:
-        study = tune(data, config, space, trials, out, seed=seed, on_trial=on_trial, on_epoch=on_epoch)
+        with training_progress(config.num_epochs, of=of) as (on_epoch, on_step):
+            study = tune(
+                data, config, space, trials, out, seed=seed,
+                on_begin=begun.append, on_trial=on_trial, on_epoch=on_epoch, on_step=on_step,
+            )  # fmt: skip
     except (KeyboardInterrupt, SystemExit):
         print(f"stopped; {out} keeps what is finished, and the same command goes on", file=sys.stderr, flush=True)
         raise

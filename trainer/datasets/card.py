@@ -36,7 +36,7 @@ def _head(facts: DatasetFacts) -> Section:
     }
     window_s = facts.window_ms / 1000
     kept = f"none: no readings in two splits, and a window of {window_s:g} s between splits on every strand"
-    simulated = () if info.line.startswith("import/") else ("Simulated: what holds here need not hold on a plant.",)
+    simulated = () if info.imported else ("Simulated: what holds here need not hold on a plant.",)
     return Section(
         title=f"Dataset {info.line}, seed {info.seed}",
         rows=(

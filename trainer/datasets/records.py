@@ -128,6 +128,11 @@ class DatasetInfo:
     fingerprint: str
     symmetries: tuple[Symmetry, ...] = ()
 
+    @property
+    def imported(self) -> bool:
+        """Whether somebody recorded it; otherwise it is simulated."""
+        return self.line.startswith("import/")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceData:

@@ -59,7 +59,7 @@ class Evaluation:
         """What these scores do not show."""
         if self.dataset.info.line == FROM_TOPIC:
             return FROM_KAFKA
-        return IMPORTED if self.dataset.info.line.startswith("import/") else CAVEAT
+        return IMPORTED if self.dataset.info.imported else CAVEAT
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

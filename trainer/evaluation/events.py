@@ -169,10 +169,13 @@ class EventScores:
 
     def caught_with_lead(self, seconds: float) -> float | None:
         """Share of the events caught with at least this lead; one that healed needs none."""
-        if not self.outcomes:
-            return None
-        good = [outcome.caught and (outcome.lead_s is None or outcome.lead_s >= seconds) for outcome in self.outcomes]
-        return sum(good) / len(good)
+        return self.count_with_lead(seconds) / len(self.outcomes) if self.outcomes else None
+
+    def count_with_lead(self, seconds: float) -> int:
+        """Events caught with at least this lead; one that healed needs none."""
+        return sum(
+            outcome.caught and (outcome.lead_s is None or outcome.lead_s >= seconds) for outcome in self.outcomes
+        )
 
     def as_dict(self, lead_s: float) -> dict[str, Any]:
         """For JSON; `lead_s` is the lead asked for."""

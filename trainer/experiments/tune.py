@@ -31,7 +31,7 @@ from trainer.config import TrainingConfig, changed
 from trainer.datasets.dataset import Dataset
 from trainer.errors import TrainingError
 from trainer.experiments.space import Space, load_space
-from trainer.train_sequence import EpochRecord, train_on_dataset
+from trainer.train_sequence import EpochRecord, EpochReport, StepReport, train_on_dataset
 from trainer.whole_file import write_whole
 
 STUDY_FILE = "study.db"
@@ -87,8 +87,8 @@ class Study:
 
 
 TrialReport = Callable[[TrialRecord, Study], None]
-TrialEpochReport = Callable[[int, EpochRecord], None]
-"""Called after each epoch with the trial's number among the finished ones, from 1, and the epoch."""
+TrialBegun = Callable[[int], None]
+"""Called before a trial with its number among the finished ones, from 1."""
 
 
 def tune(
@@ -101,8 +101,10 @@ def tune(
     seed: int = 0,
     startup_trials: int = 4,
     warmup_epochs: int = 2,
+    on_begin: TrialBegun | None = None,
     on_trial: TrialReport | None = None,
-    on_epoch: TrialEpochReport | None = None,
+    on_epoch: EpochReport | None = None,
+    on_step: StepReport | None = None,
 ) -> Study:
     """Begin a study, or go on with it, until so many trials have finished.
 
@@ -115,8 +117,10 @@ def tune(
         seed: of the search; that of the training is `config.seed`.
         startup_trials: finished before one is given up early.
         warmup_epochs: of every trial before it is given up.
+        on_begin: told of every trial that begins.
         on_trial: told of every trial that has finished.
         on_epoch: told of every epoch.
+        on_step: told of every training step.
 
     Raises:
         UsageError: a space that does not fit, a folder of another study or one at work, or, as long as no trial has
@@ -137,7 +141,9 @@ def tune(
         while found.finished < trials:
             drawn = np.random.SeedSequence([seed, found.finished]).generate_state(1)
             study.sampler = optuna.samplers.TPESampler(seed=int(drawn[0]))
-            number = _run_trial(study, data, config, dimensions, found, on_epoch)
+            if on_begin:
+                on_begin(found.finished + 1)
+            number = _run_trial(study, data, config, dimensions, found, on_epoch, on_step)
             found = _found(study, folder, config)
             _write(found, space)
             if on_trial:
@@ -154,19 +160,20 @@ def _run_trial(
     config: TrainingConfig,
     space: Space,
     found: Study,
-    on_epoch: TrialEpochReport | None,
+    on_epoch: EpochReport | None,
+    on_step: StepReport | None,
 ) -> int:
     trial = study.ask({key: dimension.distribution() for key, dimension in space.items()})
 
     def report(record: EpochRecord) -> None:
         trial.report(record.roc_auc, record.epoch)
         if on_epoch:
-            on_epoch(found.finished + 1, record)
+            on_epoch(record)
         if trial.should_prune():
             raise optuna.TrialPruned
 
     try:
-        run = train_on_dataset(data, changed(config, trial.params, "the trial"), on_epoch=report)
+        run = train_on_dataset(data, changed(config, trial.params, "the trial"), on_epoch=report, on_step=on_step)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except (TrainingError, UsageError) as error:

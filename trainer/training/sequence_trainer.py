@@ -59,9 +59,12 @@ class SequenceModelTrainer:
         world: of the processes that train together; None for this one alone.
 
     Attributes:
-        history: one record an epoch.
+        history: one record an epoch, of `train`.
+        epochs: of the training loader that were begun: the number by which the next one is drawn.
         device: where it computes.
+        criterion: the loss of each label.
         optimizer: of the weights.
+        scheduler: of the learning rate.
 
     Raises:
         TrainingError: device or precision are not there.
@@ -88,6 +91,7 @@ class SequenceModelTrainer:
         self.train_loader = train_loader
         self.val_loader = val_loader
         self.history: list[EpochRecord] = []
+        self.epochs = 0
         self._on_epoch = on_epoch
         self._on_step = on_step
         self._checkpoints = checkpoints
@@ -95,8 +99,9 @@ class SequenceModelTrainer:
         self._identity = json.loads(json.dumps(everything))  # as it will be read back
         self._steps = len(cast("Sized", train_loader))
         self._step = TrainingStep(self.model, config, self.world)
+        self.criterion = self._step.criterion
         self.optimizer = self._step.optimizer
-        self._schedule = Schedule(self.optimizer, config, self._steps)
+        self.scheduler = Schedule(self.optimizer, config, self._steps)
         self._judged_at_once = WindowsAtOnce("validation")
         self._best_auc, self._best_state, self._since_best = -math.inf, self._copy_of_weights(), 0
 
@@ -111,7 +116,8 @@ class SequenceModelTrainer:
             TrainingError: loss or gradient are not finite, or one window does not fit the device.
         """
         self.model.train()
-        epoch = len(self.history)
+        epoch = self.epochs
+        self.epochs += 1
         loader = self.train_loader
         for part in (loader.sampler, loader.batch_sampler, loader.dataset):
             set_epoch(part, epoch)
@@ -121,7 +127,7 @@ class SequenceModelTrainer:
             rate = self._learning_rate()
             done = self._step(batch, f"step {step} of epoch {epoch + 1}")
             if done.taken:
-                self._schedule.after_step()
+                self.scheduler.after_step()
                 losses += done.loss * done.windows * self.world.size  # a process's loss is its part of the batch's
                 norms += done.gradient_norm
                 windows += done.windows
@@ -153,9 +159,9 @@ class SequenceModelTrainer:
         logits, labels = (torch.cat(self.world.gather(torch.cat(column))) for column in zip(*parts, strict=True))
         if not bool(torch.isfinite(logits).all()):
             raise TrainingError(
-                f"expected finite logits, got others in validation, epoch {len(self.history) + 1}: lower learning_rate"
+                f"expected finite logits, got others in validation, epoch {self.epochs}: lower learning_rate"
             )
-        loss = weighted_loss(self._step.criterion, logits, labels, label_weights(labels)).item()
+        loss = weighted_loss(self.criterion, logits, labels, label_weights(labels)).item()
         return {"loss": loss, **window_scores(torch.sigmoid(logits).cpu().numpy(), labels.cpu().numpy())}
 
     def train(self) -> list[EpochRecord]:
@@ -192,11 +198,12 @@ class SequenceModelTrainer:
         if differs:
             raise UsageError(f"{differs}, as in {saved.path}: go on with the same, or begin anew with --force")
         self.history = [EpochRecord(**record) for record in state["history"]]
+        self.epochs = len(self.history)
         self._best_auc, self._since_best = state["best_auc"], state["since_best"]
         self._best_state = {name: tensor.to(self.device) for name, tensor in under("best", tensors).items()}
         self.model.load_state_dict(under("model", tensors))
         load_optimizer_state(self.optimizer, under("optimizer", tensors), state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
+        self.scheduler.load_state_dict(state["schedule"])
         self._step.precision.scaler.load_state_dict(state["scaler"])
         self._step.skipped = state["skipped"]
         self._step.at_once.most, self._judged_at_once.most = state["at_once"]
@@ -207,7 +214,7 @@ class SequenceModelTrainer:
         began = time.perf_counter()
         rate = self._learning_rate()
         training, validation = self.train_epoch(), self.validate()
-        self._schedule.after_epoch(validation["roc_auc"])
+        self.scheduler.after_epoch(validation["roc_auc"])
         is_best = validation["roc_auc"] > self._best_auc
         self._since_best = 0 if is_best else self._since_best + 1
         if is_best:
@@ -246,7 +253,7 @@ class SequenceModelTrainer:
             "best_auc": self._best_auc,
             "since_best": self._since_best,
             "optimizer": groups,
-            "schedule": self._schedule.state_dict(),
+            "schedule": self.scheduler.state_dict(),
             "scaler": self._step.precision.scaler.state_dict(),
             "skipped": self._step.skipped,
             "at_once": [self._step.at_once.most, self._judged_at_once.most],

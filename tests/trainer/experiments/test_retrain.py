@@ -21,7 +21,7 @@ from trainer.datasets.dataset import Dataset
 from trainer.datasets.writer import DatasetWriter
 from trainer.evaluation.evaluate import evaluate_bundle
 from trainer.export import Exported
-from trainer.retrain import Retrained, check_data, next_name, next_version, promote, recipe_of
+from trainer.retrain import Retrained, check_data, evidence_notes, next_name, next_version, promote, recipe_of
 
 NOW = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
 
@@ -140,6 +140,32 @@ def test_an_equal_bundle_outside_the_released_ones_is_not_made_current(
     assert (models / "current").read_text() == "small\n"
 
 
+def test_held_out_sequences_that_current_was_trained_on_are_told(
+    models: Path, small_line: Dataset, small_export: Exported, tmp_path: Path
+):
+    """The same scans under other splits and another seed of them: another fingerprint, nothing new."""
+    info, later = small_line.info, tmp_path / "later"
+    line = "import/kafka"
+    with DatasetWriter(
+        later, line=line, seed=9, period_ms=info.period_ms, sensors=info.sensors, targets=info.targets
+    ) as writer:
+        for entry in small_line.sequences():
+            split = {"train": "test", "test": "train"}.get(entry.split, entry.split)
+            writer.add(small_line.load(entry.sequence_id), small_line.events(entry.sequence_id), split)
+    scores = evaluate_bundle(Predictor(small_export.bundle), Dataset.open(later))
+    told = small_export.bundle.manifest.training
+    assert set(told["strands"]) == {entry.strand_id for entry in small_line.sequences() if entry.split != "test"}
+
+    def notes(**changes: object) -> list[str]:
+        manifest = msgspec.structs.replace(scores.manifest, training={**told, **changes})
+        return evidence_notes(Retrained(small_export, replace(scores, manifest=manifest), scores, {}))
+
+    assert [note for note in notes(line=line) if "lie in a time that small@1 was trained on" in note]
+    before = {strand: [0, 1] for strand in told["strands"]}
+    for quiet in (notes(), notes(line=line, strands=before), notes(line=line, strands={})):
+        assert not [note for note in quiet if "lie in a time" in note]
+
+
 def test_what_was_not_judged_against_current_is_not_made_current(
     models: Path, small_line: Dataset, small_export: Exported, tmp_path: Path
 ):
@@ -172,7 +198,9 @@ def test_rolling_back_makes_a_whole_released_bundle_current(
     ("arguments", "expected"),
     [
         ((), "error: expected --data DIR, got none"),
-        (("--data", "x", "--from", "2026-11-01"), "error: expected --bootstrap with --from, --to and --events"),
+        (("--data", "x", "--from", "2026-11-01"), "error: expected no --from here, got one: without --bootstrap"),
+        (("--data", "x", "--topic", "casting.sensors"), "error: expected no --topic here, got one: without --boots"),
+        (("--rollback-to", "small", "--data", "x"), "error: expected no --data here, got one: --rollback-to trains"),
         (("--data", "x", "--bootstrap", "localhost:1"), "error: expected --from TIME with --bootstrap, got none"),
         (("--data", "x", "--bootstrap", "y:1", "--from", "1"), "error: expected --events FILE with --bootstrap"),
         (

@@ -96,14 +96,16 @@ class TestStudy:
     def test_a_study_cut_off_goes_on_as_one_that_was_not(
         self, small_line: Dataset, config: TrainingConfig, space: str, tmp_path: Path
     ) -> None:
-        def cut(number: int, record: EpochRecord) -> None:
-            if number == 2:
+        begun: list[int] = []
+
+        def cut(record: EpochRecord) -> None:
+            if begun == [1, 2]:
                 raise KeyboardInterrupt
 
         config = replace(config, num_epochs=1)
         whole = tune(small_line.path, config, space, 3, tmp_path / "whole")
         with pytest.raises(KeyboardInterrupt):
-            tune(small_line.path, config, space, 3, tmp_path / "cut", on_epoch=cut)
+            tune(small_line.path, config, space, 3, tmp_path / "cut", on_begin=begun.append, on_epoch=cut)
         before = json.loads((tmp_path / "cut" / TRIALS_FILE).read_text())
         assert [trial["state"] for trial in before] == ["complete"]
         resumed = tune(small_line.path, config, space, 3, tmp_path / "cut")
@@ -151,7 +153,7 @@ class TestStudy:
     ) -> None:
         refusals: list[UsageError] = []
 
-        def second(number: int, record: EpochRecord) -> None:
+        def second(record: EpochRecord) -> None:
             with pytest.raises(UsageError, match="one at work") as refused:
                 tune(small_line.path, config, space, 1, tmp_path / "study")
             refusals.append(refused.value)
@@ -186,6 +188,6 @@ def test_the_command_tells_trials_and_the_winner(
     told = capsys.readouterr()
     assert json.loads(told.out)["best"]["state"] == "complete"
     lines = told.err.splitlines()
-    assert lines[0].startswith("trial 1/1, epoch 1/1: ROC-AUC")
+    assert lines[0].startswith("trial 1/1, epoch 1/1: loss ")
     assert lines[1].startswith("trial 1/1 complete: ROC-AUC")
     assert load_config(str(out / BEST_FILE)).window_length == 24

@@ -1,6 +1,7 @@
 """Variations of the rare windows: shape, range, label, and who never sees them."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +221,36 @@ class TestInADataset:
             labels.add(label.item())
         assert min(moved) < 0 < max(moved)
         assert max(map(abs, moved)) <= reach
+
+    def test_no_label_is_lost_or_made_up_where_a_target_s_truth_is_left_out(
+        self, line: Dataset, fitted: SequencePreprocessor, tmp_path: Path
+    ) -> None:
+        """Two targets, one of which knows nothing of much of the line."""
+        info = line.info
+        with DatasetWriter(
+            tmp_path / "line", line=info.line, seed=info.seed, period_ms=info.period_ms, sensors=info.sensors,
+            targets=("sticker", "quality"),
+        ) as writer:  # fmt: skip
+            for entry in line.sequences():
+                own = line.events(entry.sequence_id)
+                late = replace(
+                    own[0], event_id=f"{entry.sequence_id}-quality", target="quality", onset_ms=entry.start_ms,
+                    detectable_ms=entry.start_ms, impact_ms=None, end_ms=entry.start_ms + 30_000,
+                    ignore_until_ms=entry.start_ms + (entry.end_ms - entry.start_ms) // 2,
+                )  # fmt: skip
+                writer.add(line.load(entry.sequence_id), [*own, late], entry.split)
+        two = Dataset.open(tmp_path / "line")
+        plain = varied(two, fitted, False)
+        unknown = np.isnan(plain.labels)
+        assert unknown.any(axis=0).tolist() == [True, True]
+        for settings in (AugmentationSettings(share=1.0, mixup=0.4), AugmentationSettings(share=1.0, shift=6)):
+            data = varied(two, fitted, settings)
+            positives = np.flatnonzero((plain.labels == 1).any(axis=1)).tolist()
+            batch, before = data.__getitems__(positives), plain.__getitems__(positives)
+            assert not torch.equal(batch.windows, before.windows)
+            assert not bool(batch.labels.isnan().all(dim=1).any())
+            if settings.mixup:
+                assert torch.equal(batch.labels.isnan(), before.labels.isnan())
 
     def test_true_means_moderate_with_symmetry_where_it_is_declared(
         self, line: Dataset, small_line: Dataset, fitted: SequencePreprocessor

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,23 +36,30 @@ def assignments(config: TrainingConfig) -> list[str]:
 
 
 @pytest.mark.timeout(300)  # two processes import torch and one exports: seconds, unless the machine is busy
-def test_two_processes_learn_what_one_does_and_write_one_bundle(
+def test_two_processes_learn_what_one_does_also_when_stopped_between_and_write_one_bundle(
     small_line: Dataset, small_config: TrainingConfig, tmp_path: Path
 ) -> None:
-    config = replace(small_config, dropout=0.0)
+    config = replace(small_config, dropout=0.0, num_epochs=4)
     alone = train_on_dataset(small_line.path, config).history
     out = tmp_path / "two"
+    train = [*TORCHRUN, "-m", "trainer", "train", "--data", str(small_line.path), "--out", str(out), "--json"]
+    train += assignments(config)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as first:
+        assert first.stderr is not None
+        told = [next(line for line in first.stderr if line.startswith("epoch 1/4: loss"))]
+        first.send_signal(signal.SIGTERM)
+        told += first.stderr
+    assert not out.exists()
+    assert sum("the same command with --resume goes on" in line for line in told) == 1
+
     ended = subprocess.run(
-        [*TORCHRUN, "-m", "trainer", "train", "--data", small_line.path, "--out", out, "--json", *assignments(config)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [*train, "--resume"], capture_output=True, text=True, timeout=140, check=False, env=environment
     )
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["model"] == "two@1"  # one of them speaks
-    assert ended.stderr.count("epoch 1/2: loss") == 1
+    assert "epoch 1/4: loss" not in ended.stderr
+    assert ended.stderr.count("epoch 4/4: loss") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     together = json.loads((out / "training.json").read_text())["history"]
     for one, two in zip(alone, together, strict=True):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainer.config import TrainingConfig
@@ -70,3 +70,13 @@ def test_each_target_counts_the_same_and_unknown_labels_nothing(rows: list[tuple
     parts = [slice(0, 5), slice(5, 12)]
     summed = sum(weighted_loss(criterion, logits[part], labels[part], weights[part]) for part in parts)
     torch.testing.assert_close(summed, expected)
+
+    # Processes that know of each other's labels by their counts alone: their losses add up to the whole batch's.
+    def total(_: Tensor) -> Tensor:
+        return (~torch.isnan(labels)).sum(0)
+
+    apart = sum(
+        weighted_loss(criterion, logits[rank::2], labels[rank::2], label_weights(labels[rank::2], total))
+        for rank in range(2)
+    )
+    torch.testing.assert_close(apart, expected)

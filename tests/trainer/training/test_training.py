@@ -1,17 +1,22 @@
 """Configuration and the training loop."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from support.small_line import write_leaky, write_small_line, write_tampered
 from support.small_training import CONFIG, Linear, loader, mean_of_first_sensor
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, RandomSampler
 
 from models.errors import UsageError
 from trainer import cli
@@ -72,8 +77,8 @@ class TestConfiguration:
             ("alert.sticker.on_dely_ms=3", "alert.sticker.on_dely_ms"),
             ("hidden_size.x=3", "hidden_size"),
             ("hidden_size", "key=value"),
-            ("device=banana", "device of recipe tiny"),
-            ("device=cuda:x", "device of recipe tiny"),
+            ("device=banana", "device at --set"),
+            ("device=cuda:x", "device at --set"),
         ],
     )
     def test_a_wrong_field_is_named(self, assignment: str, said: str) -> None:
@@ -156,6 +161,20 @@ class TestTrainer:
         whole.train_epoch()
         assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
+    def test_every_epoch_is_drawn_anew_also_by_whoever_loops_alone(self) -> None:
+        class Noting(RandomSampler):
+            epochs: ClassVar[list[int]] = []
+
+            def set_epoch(self, epoch: int) -> None:
+                self.epochs.append(epoch)
+
+        data = mean_of_first_sensor(16).dataset
+        drawn = DataLoader(data, 8, sampler=Noting(data))
+        trainer = SequenceModelTrainer(Linear(), CONFIG, drawn, mean_of_first_sensor())
+        trainer.train_epoch()
+        trainer.train_epoch()
+        assert Noting.epochs == [0, 1]
+
     def test_steps_and_epochs_are_reported(self) -> None:
         steps: list[tuple[int, int]] = []
         epochs: list[int] = []
@@ -203,6 +222,31 @@ def run_cli(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 class TestCommand:
+    @pytest.mark.timeout(180)  # a process that imports torch: seconds, unless the machine is busy
+    def test_after_ctrl_c_it_says_how_to_go_on_and_resume_ends_as_if_nothing_had_been(
+        self, small_line: Dataset, small_config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config, out = replace(small_config, num_epochs=5), tmp_path / "mine"
+        arguments = ["train", "--data", str(small_line.path), "--out", str(out)]
+        for key, value in config.as_dict().items():
+            if not isinstance(value, dict | list):
+                arguments += ["--set", f"{key}={json.dumps(value)}"]
+        command = [sys.executable, "-m", "trainer", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            told = [next(line for line in process.stderr if line.startswith("epoch 1/5: loss"))]
+            process.send_signal(signal.SIGINT)
+            told += process.stderr
+        assert process.returncode != 0
+        assert re.fullmatch(r"stopped after epoch [1-4]; the same command with --resume goes on\n", told[-1])
+        assert not out.exists()
+
+        assert run_cli(*arguments, "--resume", monkeypatch=monkeypatch) == 0
+        whole = train_on_dataset(small_line.path, config)
+        kept = load_file(out / "weights.safetensors")
+        assert all(torch.equal(tensor, kept[name]) for name, tensor in whole.model.state_dict().items())
+        assert not (tmp_path / "mine.training").exists()
+
     def test_trains_a_bundle_and_refuses_to_replace_it(
         self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
