@@ -15,6 +15,7 @@ import typer
 
 from models.errors import StrandwatchError
 from trainer.commands import (
+    ablate,
     describe,
     evaluate,
     export,
@@ -49,6 +50,7 @@ app.command("stream")(stream.command)
 app.command("train")(train.command)
 app.command("series")(series.command)
 app.command("tune")(tune.command)
+app.command("ablate")(ablate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
