@@ -20,6 +20,7 @@ from trainer.commands import (
     evaluate,
     export,
     import_,
+    profile,
     quantize,
     retrain,
     series,
@@ -52,6 +53,7 @@ app.command("series")(series.command)
 app.command("tune")(tune.command)
 app.command("ablate")(ablate.command)
 app.command("evaluate")(evaluate.command)
+app.command("profile")(profile.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 app.command("export")(export.command)

@@ -40,7 +40,8 @@ def aligned_svg(patterns: TemporalPatterns, target: str, anchor: Anchor = "onset
                 _draw_curve(axes, curve, scorers[curve.scorer])
             axes.axvline(0, color=GREY, linewidth=0.8)
             axes.set_ylim(0, 1)
-            axes.set_title(f"{kind}{' (must not raise it)' if other else ''}, {max(one.events for one in mine)} events")
+            count = max(one.events for one in mine)
+            axes.set_title(f"{kind}, {count} events" + ("\nmust not raise it" if other else ""))
             axes.set_xlabel(f"s from the {anchor}")
         panels[0].set_ylabel(f"probability of {target}")
         panels[0].legend(frameon=False, fontsize=7)
@@ -81,7 +82,7 @@ def _panels(count: int) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
     rows = -(-count // _WIDE)
-    figure = Figure(figsize=(2.6 * min(count, _WIDE) + 0.4, 2.1 * rows), layout="constrained")
+    figure = Figure(figsize=(2.6 * min(count, _WIDE) + 0.4, 2.2 * rows), layout="constrained")
     panels = figure.subplots(rows, min(count, _WIDE), squeeze=False).ravel().tolist()
     for unused in panels[count:]:
         unused.set_axis_off()
