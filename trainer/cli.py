@@ -15,11 +15,13 @@ import typer
 
 from models.errors import StrandwatchError
 from trainer.commands import (
+    ablate,
     baseline,
     describe,
     evaluate,
     export,
     import_,
+    profile,
     quantize,
     retrain,
     series,
@@ -51,7 +53,9 @@ app.command("train")(train.command)
 app.command("baseline")(baseline.command)
 app.command("series")(series.command)
 app.command("tune")(tune.command)
+app.command("ablate")(ablate.command)
 app.command("evaluate")(evaluate.command)
+app.command("profile")(profile.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 app.command("export")(export.command)

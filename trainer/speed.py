@@ -1,9 +1,11 @@
-"""How fast two bundles are beside each other: in one process, in turn, so that whatever slows one slows the other."""
+"""How fast things are beside each other: in one process, in turn, so that whatever slows one slows the others."""
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from models.runtime import CUDA, Predictor
 from models.windows import Float32Array
@@ -47,6 +49,28 @@ def run_time(predictor: Predictor, batch: Float32Array) -> float:
     return clock() - started
 
 
+Measured = TypeVar("Measured")
+
+
+def in_turn(measures: Sequence[Callable[[], Measured]], runs: Sequence[int], rounds: int) -> list[list[list[Measured]]]:
+    """Measure several things in turn, round by round; each round begins with another of them.
+
+    Args:
+        measures: each measures one run of one thing.
+        runs: of each in a round.
+        rounds: how many.
+
+    Returns:
+        For each thing its rounds, for each round its runs.
+    """
+    taken: list[list[list[Measured]]] = [[] for _ in measures]
+    for number in range(rounds):
+        for place in range(len(measures)):
+            which = (number + place) % len(measures)
+            taken[which].append([measures[which]() for _ in range(runs[which])])
+    return taken
+
+
 def race(
     before: Predictor,
     after: Predictor,
@@ -69,16 +93,10 @@ def race(
         runs = max(1, _WINDOWS_A_REPETITION // size)
         for predictor in (before, after):
             seconds(predictor, batch)  # caches, clock rate
-        taken: list[tuple[float, float]] = []
-        for number in range(_REPETITIONS):
-            order = (before, after) if number % 2 == 0 else (after, before)
-            first, second = (sum(seconds(predictor, batch) for _ in range(runs)) / runs for predictor in order)
-            taken.append((first, second) if number % 2 == 0 else (second, first))
-        results.append(
-            Race(
-                size,
-                statistics.median(one for one, _ in taken),
-                statistics.median(other for _, other in taken),
-            )
+        measures = [partial(seconds, predictor, batch) for predictor in (before, after)]
+        first, second = (
+            statistics.median(statistics.fmean(one) for one in taken)
+            for taken in in_turn(measures, [runs, runs], _REPETITIONS)
         )
+        results.append(Race(size, first, second))
     return results

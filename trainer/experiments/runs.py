@@ -50,6 +50,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         validation: scores on validation of the weights kept; they were chosen by them.
         test: scores on the test split.
         history: one entry an epoch.
+        change: what an ablation changed of the recipe; None for the recipe itself.
     """
 
     recipe: str
@@ -68,6 +69,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     validation: Scores
     test: Scores
     history: list[dict[str, Any]]
+    change: str | None = None
 
 
 def run_key(config: TrainingConfig, data_fingerprint: str) -> str:
@@ -153,8 +155,11 @@ class RunLog:
 
 
 def latest(rows: Iterable[RunRow], data_fingerprint: str) -> list[RunRow]:
-    """On one dataset, each recipe's rows of the configuration it had last: older ones are of another recipe."""
-    mine = [row for row in rows if row.data_fingerprint == data_fingerprint]
+    """On one dataset, each recipe's rows of the configuration it had last: older ones are of another recipe.
+
+    What an ablation changed of a recipe is none of its rows.
+    """
+    mine = [row for row in rows if row.data_fingerprint == data_fingerprint and row.change is None]
     last = {row.recipe: row.configuration for row in mine}
     return [row for row in mine if row.configuration == last[row.recipe]]
 

@@ -79,11 +79,12 @@ def train_and_score(
     recipe: str,
     config: TrainingConfig,
     *,
+    change: str | None = None,
     weights: Weights | None = None,
     on_epoch: EpochReport | None = None,
     on_step: StepReport | None = None,
 ) -> RunRow:
-    """One run of a series; its network is kept in `weights`.
+    """One run of a series, or, with a `change`, of an ablation; its network is kept in `weights`.
 
     Raises:
         TrainingError, UsageError, ContractError: as for `train_on_dataset`.
@@ -110,6 +111,7 @@ def train_and_score(
         validation=score_split(run, "validation"),
         test=score_split(run, "test"),
         history=[asdict(entry) for entry in run.history],
+        change=change,
     )
 
 

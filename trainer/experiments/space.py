@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 SPACES = Path(__file__).parents[1] / "spaces"
 
-_JUDGES = ("targets", "validation_share", "seed", "stride", "max_gap_periods", "window_length")
+JUDGES = ("targets", "validation_share", "seed", "stride", "max_gap_periods", "window_length")
 """Fields that decide which windows a trial is judged on: trials that differ in them cannot be compared."""
 
-_IDLE = ("alert", "threads", "workers", "device")
+IDLE = ("alert", "threads", "workers", "device")
 """Fields that move no score."""
 
 Choice = bool | int | float | str
@@ -110,11 +110,11 @@ def load_space(space: str, config: TrainingConfig) -> Space:
     if not dimensions:
         raise UsageError(f"expected a field at least, got none at {path}")
     for key, dimension in dimensions.items():
-        if key in _JUDGES:
+        if key in JUDGES:
             raise UsageError(
                 f"expected a field that trials may differ in, got `{key}` at {path}: it decides what they are judged on"
             )
-        if key.partition(".")[0] in _IDLE:
+        if key.partition(".")[0] in IDLE:
             raise UsageError(f"expected a field that moves the score, got `{key}` at {path}: use --set")
         for value in dimension.ends():
             changed(config, {key: value}, f"space {space}")

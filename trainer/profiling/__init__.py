@@ -1,0 +1,1 @@
+"""What a bundle costs: numbers, operations, memory, time."""
