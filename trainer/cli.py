@@ -17,6 +17,7 @@ from models.errors import StrandwatchError
 from trainer.commands import (
     describe,
     evaluate,
+    explain,
     export,
     import_,
     quantize,
@@ -50,6 +51,7 @@ app.command("train")(train.command)
 app.command("series")(series.command)
 app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)
+app.command("explain")(explain.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 app.command("export")(export.command)
