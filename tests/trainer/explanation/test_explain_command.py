@@ -5,15 +5,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.marked_line import SENSORS, OneSensor, Rules, raw, write_marked_line
+import torch
+from safetensors.torch import save
+from support import bundles as made
+from support.marked_line import SENSORS, WINDOW, write_marked_line
 
+from models import bundle as bundles
+from models.manifest import Missing, Normalisation
 from trainer import cli
-from trainer.datasets.dataset import Dataset
-from trainer.explanation.explain import explain_windows
-from trainer.explanation.page import UNKNOWN, findings
-from trainer.explanation.pictures import draw_explained
-from trainer.explanation.summary import summarize
-from trainer.export import Exported
+from trainer.explanation.page import UNKNOWN
+from trainer.sequence_models import CastingAttentionLSTM
 
 
 def run(*arguments: str) -> int:
@@ -29,67 +30,104 @@ def run(*arguments: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def written(small_line: Dataset, small_export: Exported, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a network with random weights; its graph is another's, for nothing here reads it."""
+    torch.manual_seed(0)
+    network = CastingAttentionLSTM(len(SENSORS), 8, 1, 4)
+    count = len(SENSORS)
+    manifest = made.manifest(
+        WINDOW,
+        list(SENSORS),
+        targets=["bump"],
+        alert={"bump": made.POLICY},
+        architecture=network.architecture,
+        normalisation=Normalisation("zscore", [5.0] * count, [1.0] * count, 8.0),
+        missing=Missing("forward_fill", [5.0] * count),
+    )
+    folder = tmp_path_factory.mktemp("bundles") / "test"
+    graph = made.graph(WINDOW, count).SerializeToString()
+    bundles.write(
+        folder, manifest, graph, made.golden(WINDOW, count), {"weights.safetensors": save(network.state_dict())}
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_marked_line(tmp_path_factory.mktemp("marked") / "data").path
+
+
+@pytest.fixture(scope="module")
+def written(data: Path, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("explained")
-    where = ("--data", str(small_line.path), "--bundle", str(small_export.bundle.path), "--out", str(out))
-    assert run(*where, "--windows", "4") == 0
+    assert run("--data", str(data), "--bundle", str(bundle), "--out", str(out), "--windows", "6") == 0
     return out
 
 
 def test_writes_json_a_page_and_a_small_picture_of_each_type(written: Path) -> None:
     found = json.loads((written / "explain.json").read_text())
     assert found["judged"] is True
-    assert found["windows"] == {"sticker": {"sticker": 4}}
-    assert {entry["verdict"] for entry in found["judgements"]} == {"cannot be told"}  # one casting sequence
-    assert len(found["ranking"]["sticker"]) == 20
-    gap = found["completeness"]["sticker"]
+    assert found["windows"] == {"bump": {"bump": 3, "hump": 3}}
+    assert found["methods"] == ["integrated_gradients", "occlusion", "attention"]
+    assert {rank["sensor"] for rank in found["ranking"]["bump"]} == {sensor.name for sensor in SENSORS}
+    gap = found["completeness"]["bump"]
     assert gap["median"] < 0.05 * gap["moved"]
-    (example,) = found["examples"]
-    picture = (written / example["file"]).read_text()
-    assert "<svg" in picture
-    assert len(picture) < 110_000
+    assert [example["file"] for example in found["examples"]] == ["examples/bump.svg", "examples/bump-hump.svg"]
     page = (written / "explain.md").read_text()
-    assert f"]({example['file']})" in page
-    assert "cannot be told, too few casting sequences" in page
+    for example in found["examples"]:
+        assert f"]({example['file']})" in page
+        picture = (written / example["file"]).read_text()
+        assert picture.endswith("</svg>\n")
+        assert len(picture) < 120_000
+
+
+def test_what_no_better_than_a_control_or_cannot_be_told_is_said_in_words(written: Path) -> None:
+    found = json.loads((written / "explain.json").read_text())
+    judged = {entry["verdict"] for entry in found["judgements"] if entry["type"] is None}
+    assert any(verdict.startswith("no better than") for verdict in judged)
+    assert {entry["verdict"] for entry in found["judgements"] if entry["type"] == "hump"} == {"cannot be told"}
+    page = (written / "explain.md").read_text()
+    for remark in found["remarks"]:
+        assert f"- {remark}" in page
+    assert any("is no better than" in remark and "cells of all types" in remark for remark in found["remarks"])
+    assert any("cannot be told, too few casting sequences" in remark for remark in found["remarks"])
 
 
 def test_the_same_command_writes_the_same_bytes(
-    written: Path, small_line: Dataset, small_export: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    written: Path, data: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "again"
-    where = ("--data", str(small_line.path), "--bundle", str(small_export.bundle.path), "--out", str(out))
-    assert run(*where, "--windows", "4", "--json") == 0
+    assert run("--data", str(data), "--bundle", str(bundle), "--out", str(out), "--windows", "6", "--json") == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == json.loads((written / "explain.json").read_text())
-    assert "explaining: " in told.err
+    assert "explaining: 6.00 of 6.00 windows" in told.err
     files = sorted(path.relative_to(written) for path in written.rglob("*") if path.is_file())
-    assert len(files) == 3
+    assert len(files) == 4
     for file in files:
         assert (out / file).read_bytes() == (written / file).read_bytes()
 
 
-def test_nothing_is_judged_where_no_event_says_what_it_touched(tmp_path: Path) -> None:
+def test_nothing_is_judged_where_no_event_says_what_it_touched(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     line = write_marked_line(tmp_path / "data", known=False)
-    windows = explain_windows(raw(OneSensor()), Rules(), line, count=6, steps=8)
-    found = summarize(windows, Rules(), 0)
-    assert (found.judgements, found.scores) == ([], {"bump": None})
-    assert found.ranking["bump"][0].sensor == SENSORS[2].name
-    assert "touched" not in UNKNOWN or "nothing can be judged" in UNKNOWN
-    assert "<svg" in draw_explained(windows[0], Rules())
-
-
-def test_what_is_no_better_than_a_control_is_said_in_words(tmp_path: Path) -> None:
-    line = write_marked_line(tmp_path / "data")
-    windows = explain_windows(raw(OneSensor(sensor=4)), Rules(), line, count=6, steps=8)
-    told = findings(summarize(windows, Rules(), 0).judgements)
-    assert any("is no better than" in sentence and "cells of all types" in sentence for sentence in told)
+    out = tmp_path / "out"
+    assert run("--data", str(line.path), "--bundle", str(bundle), "--out", str(out), "--windows", "6") == 0
+    assert UNKNOWN in capsys.readouterr().out
+    found = json.loads((out / "explain.json").read_text())
+    assert (found["judged"], found["judgements"], found["scores"]) == (False, [], {"bump": None})
+    assert len(found["ranking"]["bump"]) == len(SENSORS)
+    assert UNKNOWN in (out / "explain.md").read_text()
+    assert len(list((out / "examples").iterdir())) == 2
 
 
 def test_a_dataset_that_does_not_fit_is_one_line(
-    small_export: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = write_marked_line(tmp_path / "data")
+    line = write_marked_line(tmp_path / "data", sequences=0)
     out = tmp_path / "out"
-    assert run("--data", str(line.path), "--bundle", str(small_export.bundle.path), "--out", str(out)) == 2
-    assert capsys.readouterr().err.strip().startswith("error: expected a scan period of 500 ms")
+    assert run("--data", str(line.path), "--bundle", str(bundle), "--out", str(out)) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: expected full windows that end within an event of bump, got none")
+    assert "\n" not in error
     assert not out.exists()
