@@ -39,7 +39,7 @@ MOST_BLOCKS = 12
 """Blocks a sensor at most: of a longer window each is longer, so that the cost does not grow with it."""
 
 _AT_ONCE = 256
-"""Windows of a forward call: larger ones leave a core's cache and are no faster."""
+"""Windows of a forward call, so that memory does not grow with what is explained."""
 
 _ATTENTION_AT_ONCE = 16
 """Windows whose attention weights [heads, t, t] are held at once."""

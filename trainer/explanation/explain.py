@@ -36,7 +36,7 @@ OCCLUDED_NETWORKS = 2
 """Of these, so many answer for each window where occlusion is asked, for it costs ten times as much."""
 
 CONTROL_STEPS = 16
-"""Of integrated gradients of the shuffled networks: enough for a share, their logits are smooth."""
+"""Of integrated gradients of the shuffled networks at most: fewer, so that all of them can be asked."""
 
 Advance = Callable[[float], None]
 """Called with the number of windows done since the last call."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from trainer.evaluation.evaluate import caveat_of
 from trainer.explanation.attribution import BLOCK_ROWS, STEPS
-from trainer.explanation.explain import SHUFFLED_NETWORKS
+from trainer.explanation.explain import OCCLUDED_NETWORKS, SHUFFLED_NETWORKS
 from trainer.explanation.judging import Estimate, Judgement
 from trainer.explanation.pictures import METHOD_NAMES, caption
 from trainer.explanation.summary import Explanation
@@ -28,7 +28,8 @@ NOT_SHOWN = (
     "states were read, and a state has seen every row before it. Where a method is no better than its controls, its "
     "pictures are no evidence of anything. Each interval stands by itself: of twenty such, one may miss by luck, and a "
     f"network that learnt nothing passes for better than {SHUFFLED_NETWORKS} shuffled ones once in about "
-    f"{SHUFFLED_NETWORKS + 1} times."
+    f"{SHUFFLED_NETWORKS + 1} times. Occlusion is dear and is held against {OCCLUDED_NETWORKS} of these networks a "
+    "window, not all: its intervals are wider, and more windows narrow them."
 )
 
 RANKED = 8
