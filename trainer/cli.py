@@ -19,6 +19,7 @@ from trainer.commands import (
     baseline,
     describe,
     evaluate,
+    explain,
     export,
     import_,
     profile,
@@ -56,6 +57,7 @@ app.command("tune")(tune.command)
 app.command("ablate")(ablate.command)
 app.command("evaluate")(evaluate.command)
 app.command("profile")(profile.command)
+app.command("explain")(explain.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 app.command("export")(export.command)

@@ -13,7 +13,7 @@ from trainer.config import default_alert
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
 from trainer.datasets.labels import LEFT_OUT, label_at
-from trainer.datasets.records import FROM_TOPIC, Event
+from trainer.datasets.records import FROM_TOPIC, DatasetInfo, Event
 from trainer.evaluation.events import EventScores, Trace, judge
 from trainer.evaluation.traces import Advance, Scope, trace_split
 
@@ -57,9 +57,7 @@ class Evaluation:
     @property
     def caveat(self) -> str:
         """What these scores do not show."""
-        if self.dataset.info.line == FROM_TOPIC:
-            return FROM_KAFKA
-        return IMPORTED if self.dataset.info.imported else CAVEAT
+        return caveat_of(self.dataset.info)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -89,6 +87,13 @@ class Evaluation:
                 for target, scores in self.targets.items()
             },
         }
+
+
+def caveat_of(info: DatasetInfo) -> str:
+    """What scores on a dataset do not show."""
+    if info.line == FROM_TOPIC:
+        return FROM_KAFKA
+    return IMPORTED if info.imported else CAVEAT
 
 
 def wanted_lead_s(manifest: Manifest, target: str) -> float:
