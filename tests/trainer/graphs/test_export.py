@@ -19,6 +19,7 @@ from models import bundle as bundles
 from models.errors import BundleError
 from models.runtime import Predictor
 from trainer.errors import ExportError
+from trainer.experiments.runs import RunLog, latest
 from trainer.export import Exported, export_run, load_model
 from trainer.graphs.serving_graph import ServingGraph
 from trainer.graphs.verification import PARITY_ATOL, PARITY_BATCHES, Sample, golden_windows, trying_windows, verify
@@ -107,6 +108,17 @@ def test_released_bundles_still_load() -> None:
         golden = bundles.read(name).golden
         answer = load_model(name).predict_proba(torch.from_numpy(golden.windows))
         np.testing.assert_allclose(answer.numpy(), golden.probabilities, atol=PARITY_ATOL, err_msg=name)
+
+
+@pytest.mark.parametrize("recipe", ["cnn_lstm", "lstm", "attention_lstm"])
+def test_the_released_bundle_of_an_architecture_is_the_best_of_its_series_on_validation(recipe: str) -> None:
+    bundle = bundles.read(f"casting-{recipe.replace('_', '-')}")
+    rows = latest(RunLog(bundles.RELEASED / "evaluation/line-v1/runs.jsonl").rows(), bundle.manifest.data_fingerprint)
+    best = max((row for row in rows if row.recipe == recipe), key=lambda row: row.validation.roc_auc)
+    said = bundle.manifest
+    assert (said.training["recipe"], said.training["seed"]) == (recipe, best.seed)
+    assert said.metrics["validation"]["window"]["roc_auc"] == pytest.approx(best.validation.roc_auc, abs=1e-3)
+    assert sum(path.stat().st_size for path in bundle.path.iterdir()) < 5_000_000
 
 
 def test_weights_that_are_altered_missing_or_of_another_network_are_refused(
