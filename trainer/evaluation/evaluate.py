@@ -57,9 +57,7 @@ class Evaluation:
     @property
     def caveat(self) -> str:
         """What these scores do not show."""
-        if self.dataset.info.line == FROM_TOPIC:
-            return FROM_KAFKA
-        return IMPORTED if self.dataset.info.line.startswith("import/") else CAVEAT
+        return caveat_of(self.dataset)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -89,6 +87,13 @@ class Evaluation:
                 for target, scores in self.targets.items()
             },
         }
+
+
+def caveat_of(dataset: Dataset) -> str:
+    """What scores on a dataset do not show."""
+    if dataset.info.line == FROM_TOPIC:
+        return FROM_KAFKA
+    return IMPORTED if dataset.info.line.startswith("import/") else CAVEAT
 
 
 def wanted_lead_s(manifest: Manifest, target: str) -> float:
