@@ -15,6 +15,7 @@ import typer
 
 from models.errors import StrandwatchError
 from trainer.commands import (
+    baseline,
     describe,
     evaluate,
     export,
@@ -47,6 +48,7 @@ app.command("describe")(describe.command)
 app.add_typer(import_.app, name="import")
 app.command("stream")(stream.command)
 app.command("train")(train.command)
+app.command("baseline")(baseline.command)
 app.command("series")(series.command)
 app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)

@@ -7,7 +7,7 @@ seeds, by the network in torch; what a bundle is worth to an operator, `trainer 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -125,10 +125,21 @@ def score_split(run: TrainingRun, split: Split) -> Scores:
     for sequences, labels in judged_loader(windows, run.config):
         said.append(run.model.predict_proba(sequences).numpy())
         truth.append(labels.numpy())
-    probabilities: Float32Array = np.concatenate(said)
-    wanted: Float32Array = np.concatenate(truth)
+    return scores_of(np.concatenate(said), np.concatenate(truth), windows.targets)
+
+
+def scores_of(probabilities: Float32Array, labels: Float32Array, targets: Sequence[str]) -> Scores:
+    """ROC-AUC and PR-AUC of windows, by target and their mean.
+
+    Args:
+        probabilities: [n, target].
+        labels: [n, target], NaN where left out.
+        targets: in the order of the columns.
+
+    Raises:
+        TrainingError: a target has windows of one class only.
+    """
     columns = {
-        target: window_scores(probabilities[:, [index]], wanted[:, [index]])
-        for index, target in enumerate(windows.targets)
+        target: window_scores(probabilities[:, [index]], labels[:, [index]]) for index, target in enumerate(targets)
     }
-    return Scores(**window_scores(probabilities, wanted), targets=columns)
+    return Scores(**window_scores(probabilities, labels), targets=columns)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from models.errors import UsageError
-from models.windows import Float32Array
+from models.windows import Float32Array, Int64Array
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
@@ -65,8 +65,31 @@ def training_loaders(
     """
     train = open_split(data, "train", config, preprocessor)
     validation = open_split(data, "validation", config, preprocessor)
-    sampler = EpochSampler(
+    sampler = training_sampler(train, config, rank=rank, world=world)
+    return Loaders(
+        _loader(train, -(-config.batch_size // world), sampler, config, drop_last=True),
+        judged_loader(validation, config, rank=rank, world=world),
         train,
+        validation,
+    )
+
+
+def training_sampler(
+    windows: CastingSequenceDataset, config: TrainingConfig, *, rank: int = 0, world: int = 1
+) -> EpochSampler:
+    """What draws the windows of each epoch.
+
+    Args:
+        windows: of the training split, from `open_split`.
+        config: of the run.
+        rank: number of this process.
+        world: number of processes.
+
+    Raises:
+        UsageError: the first epoch has no positive or no negative window of a target.
+    """
+    sampler = EpochSampler(
+        windows,
         positive=config.positive_share,
         near=config.decoy_share,
         plain=config.negative_share,
@@ -76,13 +99,26 @@ def training_loaders(
         world=world,
     )
     if world == 1:
-        _check_drawn(train, sampler, "an epoch", "positive_share, decoy_share or negative_share")
-    return Loaders(
-        _loader(train, -(-config.batch_size // world), sampler, config, drop_last=True),
-        judged_loader(validation, config, rank=rank, world=world),
-        train,
-        validation,
-    )
+        _check_drawn(windows, sampler, "an epoch", "positive_share, decoy_share or negative_share")
+    return sampler
+
+
+def drawn_windows(windows: CastingSequenceDataset, config: TrainingConfig) -> Int64Array:
+    """The windows [k] that a training's epochs draw, rising, each once: all that a network may learn from.
+
+    Args:
+        windows: of the training split, from `open_split`.
+        config: of the run; an early end of the training is not foreseen.
+
+    Raises:
+        UsageError: as for `training_sampler`.
+    """
+    sampler = training_sampler(windows, config)
+    drawn = np.zeros(len(windows), np.bool_)
+    for epoch in range(config.num_epochs):
+        sampler.set_epoch(epoch)
+        drawn[np.fromiter(sampler, np.int64) % len(windows)] = True
+    return np.flatnonzero(drawn)
 
 
 def judged_loader(windows: CastingSequenceDataset, config: TrainingConfig, *, rank: int = 0, world: int = 1) -> Loader:
@@ -128,9 +164,15 @@ def _loader(
 
 
 def open_split(
-    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor
+    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor | None
 ) -> CastingSequenceDataset:
     """The windows of one split, augmented as configured if it is the training split.
+
+    Args:
+        data: folder of a dataset.
+        split: whose windows.
+        config: of the run.
+        preprocessor: fitted on the training split; None leaves the windows as they are, and augments none.
 
     Raises:
         UsageError: a target has no positive or no negative window there.
@@ -139,7 +181,8 @@ def open_split(
     windows = CastingSequenceDataset(
         data,
         rules.length,
-        augment=config.augmentation if split == "train" else False,
+        normalize=preprocessor is not None,
+        augment=config.augmentation if split == "train" and preprocessor is not None else False,
         split=split,
         rules=rules,
         targets=config.targets,
