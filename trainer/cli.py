@@ -16,6 +16,7 @@ import typer
 from models.errors import StrandwatchError
 from trainer.commands import (
     baseline,
+    compare,
     describe,
     evaluate,
     export,
@@ -52,6 +53,7 @@ app.command("baseline")(baseline.command)
 app.command("series")(series.command)
 app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)
+app.command("compare")(compare.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 app.command("export")(export.command)
