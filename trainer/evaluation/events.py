@@ -63,13 +63,15 @@ class AlertSpan:
 
 def run_alerts(trace: Trace, target: int, policy: AlertPolicy) -> list[AlertSpan]:
     """The alerts of one sequence for one target (its index) under a policy, in time."""
+    column = trace.probabilities[:, target].astype(np.float64)  # what the machine is told, and compares
+    reaching = np.flatnonzero(column >= policy.open).tolist()
+    if not reaching:
+        return []
+    times, probabilities, segments = trace.event_time_ms.tolist(), column.tolist(), trace.segment.tolist()
     machine = AlertMachine(policy)
     spans: list[AlertSpan] = []
     opened: int | None = None
-    column = trace.probabilities[:, target].astype(np.float64)  # what the machine is told, and compares
-    times, probabilities, segments = trace.event_time_ms.tolist(), column.tolist(), trace.segment.tolist()
-    reaching = np.flatnonzero(column >= policy.open).tolist()
-    at, segment = 0, segments[0] if segments else 0
+    at, segment = reaching[0], segments[reaching[0]]
     while at < len(times):
         transitions = [machine.give_up()] if segments[at] != segment else []
         segment = segments[at]
