@@ -60,18 +60,16 @@ def command(
     from trainer.evaluation.comparison.page import headline_table
     from trainer.evaluation.comparison.run import compare_on_dataset, write_comparison
 
-    epochs = max(config.num_epochs for config in configs.values())
-    with training_progress(epochs) as (on_epoch, on_step):
-        metrics = compare_on_dataset(
-            data,
-            configs,
-            seeds=seeds,
-            trials=trials,
-            weights=weights or out / "weights",
-            traces=traces or out / "traces",
-            watch=Watch(_say, progress, on_epoch, on_step),
-            replicates=replicates,
-        )
+    metrics = compare_on_dataset(
+        data,
+        configs,
+        seeds=seeds,
+        trials=trials,
+        weights=weights or out / "weights",
+        traces=traces or out / "traces",
+        watch=Watch(_say, progress, training_progress),
+        replicates=replicates,
+    )
     for path in write_comparison(metrics, out):
         _say(f"wrote {path}")
     tell(metrics, _sentences(metrics, headline_table(metrics)), as_json=as_json)

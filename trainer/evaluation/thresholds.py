@@ -91,7 +91,7 @@ def own_candidates(traces: Sequence[Trace], index: int, count: int = OWN_CANDIDA
     Args:
         traces: predictions on the validation sequences, one at least.
         index: the target's place among the probabilities.
-        count: how many at most; equal ones count once.
+        count: how many at most, equal ones counted once; beside them comes one that nothing reaches.
 
     Returns:
         Ascending, at least `LOWEST`.
@@ -102,7 +102,9 @@ def own_candidates(traces: Sequence[Trace], index: int, count: int = OWN_CANDIDA
     shares = np.geomspace(LARGEST_SHARE, 1 / max(2, said.size), count)
     found = np.quantile(said, 1 - shares, method="inverted_cdf")
     # Down, so that what it was read from still reaches it.
-    return tuple(np.unique(np.floor(np.maximum(found, LOWEST) * 1e6) / 1e6).tolist())
+    reached = np.floor(np.maximum(found, LOWEST) * 1e6) / 1e6
+    silent = min(1.0, float(np.floor(max(float(said.max()), LOWEST) * 1e6 + 1) / 1e6))
+    return tuple(np.unique([*reached, silent]).tolist())
 
 
 def choose_policy_and_delay(

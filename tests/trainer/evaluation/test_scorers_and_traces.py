@@ -136,9 +136,9 @@ class TestThresholds:
         said = np.random.default_rng(0).uniform(0.05, 0.95, 3000)
         one, other = (own_candidates([trace(values.tolist())], 0) for values in (said, said**2))
         assert len(one) == len(other) > 40
-        for low, squared in zip(one, other, strict=True):
+        for low, squared in zip(one[:-1], other[:-1], strict=True):
             assert np.count_nonzero(said >= low) == pytest.approx(np.count_nonzero(said**2 >= squared), abs=1)
-        assert max(one) <= np.float32(said.max())
+        assert one[-2] <= np.float32(said.max()) < one[-1]
         assert min(own_candidates([trace([0.0] * 10)], 0)) == LOWEST
         assert own_candidates([trace([])], 0)
 

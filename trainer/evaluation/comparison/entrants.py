@@ -7,7 +7,7 @@ kept as traces. A comparison that was interrupted goes on with what is there.
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -38,14 +38,12 @@ class Watch:
     Attributes:
         tell: a line on what begins.
         progress: what is done, how much of it there is, and its unit, to what takes the amounts done.
-        on_epoch: of a training.
-        on_step: of a training.
+        training: from the epochs of a training to what is told of each epoch and step; None: nobody is.
     """
 
     tell: Callable[[str], None]
     progress: Callable[[str, float, str], AbstractContextManager[Advance]]
-    on_epoch: EpochReport | None = None
-    on_step: StepReport | None = None
+    training: Callable[[int], AbstractContextManager[tuple[EpochReport, StepReport | None]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,9 @@ def network_entrant(
         model = weights.model(chosen, fingerprint, input_size=len(sensors), output_size=len(targets))
         if model is None:
             watch.tell(f"{name}, seed {seed}: training")
-            run = train_on_dataset(dataset.path, chosen, on_epoch=watch.on_epoch, on_step=watch.on_step)
+            told = nullcontext((None, None)) if watch.training is None else watch.training(chosen.num_epochs)
+            with told as (on_epoch, on_step):
+                run = train_on_dataset(dataset.path, chosen, on_epoch=on_epoch, on_step=on_step)
             weights.keep(run)
             model = run.model
         preprocessor = fitted.of(config)
