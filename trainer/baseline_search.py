@@ -126,8 +126,9 @@ class Tries:
         self, drawn: Drawn, column: int, names: Sequence[str], reference: "lightgbm.Dataset | None"
     ) -> lightgbm.Dataset:
         known = ~np.isnan(drawn.labels[:, column])
+        features = drawn.features if known.all() else drawn.features[known]  # the copy may be gigabytes
         made = lightgbm.Dataset(
-            drawn.features[known], drawn.labels[known, column], reference, feature_name=list(names), params=self._fixed
+            features, drawn.labels[known, column], reference, feature_name=list(names), params=self._fixed
         )
         return made.construct()
 
