@@ -23,8 +23,8 @@ learning_rate = 0.01
 num_epochs = 1
 batch_size = 32
 window_length = 24
-stride = 4
-negative_share = 0.3
+stride = 8
+negative_share = 0.2
 threads = 1
 device = "cpu"
 """
