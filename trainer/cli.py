@@ -17,6 +17,7 @@ from models.errors import StrandwatchError
 from trainer.commands import (
     ablate,
     baseline,
+    compare,
     describe,
     evaluate,
     explain,
@@ -58,6 +59,7 @@ app.command("ablate")(ablate.command)
 app.command("evaluate")(evaluate.command)
 app.command("profile")(profile.command)
 app.command("explain")(explain.command)
+app.command("compare")(compare.command)
 app.command("quantize")(quantize.command)
 app.command("retrain")(retrain.command)
 app.command("export")(export.command)

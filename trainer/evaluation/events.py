@@ -9,6 +9,7 @@ Further rules of counting:
 - Lead time is from the opening to the impact; an event that healed has none, but counts in recall.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -62,21 +63,30 @@ class AlertSpan:
 
 def run_alerts(trace: Trace, target: int, policy: AlertPolicy) -> list[AlertSpan]:
     """The alerts of one sequence for one target (its index) under a policy, in time."""
+    column = trace.probabilities[:, target].astype(np.float64)  # what the machine is told, and compares
+    reaching = np.flatnonzero(column >= policy.open).tolist()
+    if not reaching:
+        return []
+    times, probabilities, segments = trace.event_time_ms.tolist(), column.tolist(), trace.segment.tolist()
     machine = AlertMachine(policy)
     spans: list[AlertSpan] = []
     opened: int | None = None
-    times, probabilities = trace.event_time_ms.tolist(), trace.probabilities[:, target].tolist()
-    segment = trace.segment[0] if len(times) else 0
-    for now, probability, current in zip(times, probabilities, trace.segment.tolist(), strict=True):
-        transitions = [machine.give_up()] if current != segment else []
-        segment = current
-        transitions.append(machine.observe(now, probability))
+    at, segment = reaching[0], segments[reaching[0]]
+    while at < len(times):
+        transitions = [machine.give_up()] if segments[at] != segment else []
+        segment = segments[at]
+        transitions.append(machine.observe(times[at], probabilities[at]))
         for transition in transitions:
             if transition is Transition.OPENED:
                 opened = machine.opened_at_ms
             elif transition is Transition.CLOSED and opened is not None:
                 spans.append(AlertSpan(opened, machine.closed_at_ms))
                 opened = None
+        at += 1
+        if not (machine.is_open or machine.is_rising):
+            # Nothing below `open` moves a machine at rest: choosing a threshold asks for days of it, many times over.
+            following = bisect_left(reaching, at)
+            at = reaching[following] if following < len(reaching) else len(times)
     return spans if opened is None else [*spans, AlertSpan(opened, None)]
 
 
@@ -117,6 +127,7 @@ class EventScores:
         look_alikes: what else happened in the sequences by type, look-alikes and defects of other targets.
         strand_days: time watched.
         open_days: time with an alert open: one that never closes is not counted false twice, but seen here.
+        durations_s: of each alert, seconds; of one still open at the end, as far as it was seen.
     """
 
     outcomes: tuple[EventOutcome, ...] = ()
@@ -127,6 +138,7 @@ class EventScores:
     look_alikes: Mapping[str, int] = field(default_factory=dict)
     strand_days: float = 0.0
     open_days: float = 0.0
+    durations_s: tuple[float, ...] = ()
 
     @property
     def caught(self) -> int:
@@ -153,9 +165,7 @@ class EventScores:
         """Exact 95 % interval of the false alerts a strand-day, if they come as a Poisson process (Garwood 1936)."""
         if not self.strand_days:
             return None
-        count = self.false_alerts
-        low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
-        return float(low) / self.strand_days, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / self.strand_days
+        return poisson_interval(self.false_alerts, self.strand_days)
 
     @property
     def open_share(self) -> float | None:
@@ -203,6 +213,12 @@ class EventScores:
         }
 
 
+def poisson_interval(count: float, days: float) -> tuple[float, float]:
+    """Exact 95 % interval of a rate per day from a count over so many days, above 0; a mean count need not be whole."""
+    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    return float(low) / days, float(chi2.ppf(0.975, 2 * count + 2)) / 2 / days
+
+
 def judge(
     traces: Iterable[Trace], events: Mapping[str, Sequence[Event]], target: str, index: int, policy: AlertPolicy
 ) -> EventScores:
@@ -216,7 +232,8 @@ def judge(
         policy: the alert policy to judge.
     """
     outcomes: list[EventOutcome] = []
-    unseen, alerts, late, days, open_ms = 0, 0, 0, 0.0, 0
+    unseen, late, days = 0, 0, 0.0
+    lasted_ms: list[int] = []
     causes: Counter[str] = Counter()
     look_alikes: Counter[str] = Counter()
     for trace in traces:
@@ -227,11 +244,10 @@ def judge(
         seen = [event for event in ours if _is_seen(event, trace)]
         outcomes += [_outcome(event, spans) for event in seen]
         unseen += len(ours) - len(seen)
-        alerts += len(spans)
         days += trace.strand_days
         look_alikes.update(event.type for event in others)
         for span in spans:
-            open_ms += (span.closed_at_ms or int(trace.event_time_ms[-1])) - span.opened_at_ms
+            lasted_ms.append((span.closed_at_ms or int(trace.event_time_ms[-1])) - span.opened_at_ms)
             worth = verdict(span.opened_at_ms, ours)
             late += worth == "late"
             if worth == "false":
@@ -239,12 +255,13 @@ def judge(
     return EventScores(
         outcomes=tuple(outcomes),
         unseen=unseen,
-        alerts=alerts,
+        alerts=len(lasted_ms),
         late=late,
         false_by_cause=dict(sorted(causes.items())),
         look_alikes=dict(sorted(look_alikes.items())),
         strand_days=days,
-        open_days=open_ms / DAY_MS,
+        open_days=sum(lasted_ms) / DAY_MS,
+        durations_s=tuple(lasted / 1000 for lasted in lasted_ms),
     )
 
 

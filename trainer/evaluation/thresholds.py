@@ -1,6 +1,7 @@
 """Choosing a target's alert threshold on validation sequences, by event."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,13 @@ CLOSE_SHARE = 0.7
 
 CANDIDATES = tuple(np.round(1 / (1 + np.exp(-np.linspace(-4.0, 8.0, 49))), 4).tolist())
 """Thresholds tried, evenly spread in log-odds from 0.018 to 0.9997."""
+
+OWN_CANDIDATES = 49
+LARGEST_SHARE = 0.9
+LOWEST = 0.001
+"""A threshold below this closes at what rounding makes of it."""
+
+DELAY_FACTORS = (1.0, 0.5, 2.0)
 
 
 def policy_at(threshold: float, settings: AlertSettings) -> AlertPolicy:
@@ -61,16 +69,60 @@ def choose_policy(
     tried = [
         (threshold, judge(traces, events, target, index, policy_at(threshold, settings))) for threshold in candidates
     ]
-    within = [entry for entry in tried if within_budget(entry[1], settings)]
-
-    def merit(scores: EventScores) -> tuple[float, int]:
-        return scores.caught_with_lead(settings.min_lead_s) or 0.0, -scores.false_alerts
-
-    def restraint(scores: EventScores) -> tuple[float, float]:
-        return -scores.false_alerts, scores.caught_with_lead(settings.min_lead_s) or 0.0
-
-    pool, rank = (within, merit) if within else (tried, restraint)
-    best = max(rank(scores) for _, scores in pool)
-    equals = [entry for entry in pool if rank(entry[1]) == best]
+    best = max(_worth(scores, settings) for _, scores in tried)
+    equals = [entry for entry in tried if _worth(entry[1], settings) == best]
     threshold, scores = equals[len(equals) // 2]
     return policy_at(threshold, settings), scores
+
+
+def _worth(scores: EventScores, settings: AlertSettings) -> tuple[bool, float, float]:
+    """The larger, the better: within the budget what is caught counts first, beyond it how little is false."""
+    caught, quiet = scores.caught_with_lead(settings.min_lead_s) or 0.0, float(-scores.false_alerts)
+    within = within_budget(scores, settings)
+    return (within, caught, quiet) if within else (within, quiet, caught)
+
+
+def own_candidates(traces: Sequence[Trace], index: int, count: int = OWN_CANDIDATES) -> tuple[float, ...]:
+    """Thresholds by rank: those that ever smaller shares of a scorer's own probabilities reach.
+
+    Two scorers need not speak on one scale: what one calls 0.9 another may call 0.1. Each gets as many thresholds, and
+    each as fine where alerts are rare.
+
+    Args:
+        traces: predictions on the validation sequences, one at least.
+        index: the target's place among the probabilities.
+        count: how many at most, equal ones counted once; beside them comes one that nothing reaches.
+
+    Returns:
+        Ascending, at least `LOWEST`.
+    """
+    said = np.concatenate([trace.probabilities[:, index] for trace in traces]).astype(np.float64)
+    if not said.size:
+        return CANDIDATES
+    shares = np.geomspace(LARGEST_SHARE, 1 / max(2, said.size), count)
+    found = np.quantile(said, 1 - shares, method="inverted_cdf")
+    # Down, so that what it was read from still reaches it.
+    reached = np.floor(np.maximum(found, LOWEST) * 1e6) / 1e6
+    silent = min(1.0, float(np.floor(max(float(said.max()), LOWEST) * 1e6 + 1) / 1e6))
+    return tuple(np.unique([*reached, silent]).tolist())
+
+
+def choose_policy_and_delay(
+    traces: Sequence[Trace],
+    events: Mapping[str, Sequence[Event]],
+    target: str,
+    index: int,
+    settings: AlertSettings,
+    candidates: Sequence[float] = CANDIDATES,
+) -> tuple[AlertPolicy, EventScores]:
+    """As `choose_policy`, with the on-delay chosen too: that of the settings, or half or twice as long.
+
+    Among equals the delay of the settings stays, then the shorter one. Arguments as for `choose_policy`.
+    """
+    grid_ms = traces[0].grid_ms
+    delays: dict[int, AlertSettings] = {}  # two delays that end at the same prediction are one
+    for factor in DELAY_FACTORS:
+        delay_ms = round(factor * settings.on_delay_ms)
+        delays.setdefault(-(-delay_ms // grid_ms), replace(settings, on_delay_ms=delay_ms))
+    found = [choose_policy(traces, events, target, index, chosen, candidates) for chosen in delays.values()]
+    return max(found, key=lambda entry: _worth(entry[1], settings))  # of equals the first

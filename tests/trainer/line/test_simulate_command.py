@@ -175,7 +175,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["simulate"], ["import"], ["import", "skab"], ["stream"], ["train"], ["evaluate"]]
+    "command", [[], ["simulate"], ["import"], ["import", "skab"], ["stream"], ["train"], ["evaluate"], ["compare"]]
 )
 def test_help_teaches_with_an_example_within_80_columns(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,0 +1,177 @@
+"""A comparison for people: `comparison.md`, written from nothing but `metrics.json`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Metrics = Mapping[str, Any]
+
+_NAMES = {
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "f1": "F1",
+    "recall_at_budget": "recall at the false share",
+    "false_share": "false share on test",
+    "brier": "Brier",
+    "brier_calibrated": "Brier, calibrated",
+    "ece": "calibration error",
+    "ece_calibrated": "calibration error, calibrated",
+}
+
+
+def as_markdown(metrics: Metrics) -> str:
+    """The whole page."""
+    lines = ["# Sequence models against baselines", "", f"**{metrics['caveat']}**", "", *_about(metrics)]
+    lines += ["", "## The headline: mean over targets", "", *headline_table(metrics)]
+    lines += ["", "## Each recipe and baseline, over its seeds", "", *_seeds(metrics)]
+    for target, found in metrics["targets"].items():
+        lines += ["", f"## {target}", "", *_scores(found)]
+        for group, title in (("by_type", "Per defect"), ("by_difficulty", "Per difficulty")):
+            lines += _section(f"### {title}", _kinds(found[group], metrics["events"][target], group))
+        look_alikes = _look_alikes(found["against_look_alike"], metrics["events"][target])
+        lines += _section("### Per look-alike", look_alikes)
+        lines += _section("### Alerts", _alerts(metrics["events"][target]))
+    return "\n".join([*lines, ""])
+
+
+def _section(title: str, table: list[str]) -> list[str]:
+    return ["", title, "", *table] if table else []
+
+
+def _about(metrics: Metrics) -> list[str]:
+    data, method, chosen = metrics["data"], metrics["method"], metrics["chosen"]
+    test, interval = data["splits"]["test"], method["interval"]
+    about = (
+        f"Data: `{data['line']}`, seed {data['seed']}, fingerprint `{data['fingerprint'][:12]}`; judged on "
+        f"{test['windows']:,} windows of {test['sequences']} casting sequences, {test['strand_days']:g} strand-days. "
+        f"{method['seeds']} trainings of each contestant. Intervals are 95 %, by a bootstrap over casting sequences "
+        f"and seeds ({interval['replicates']:,} replicates); a dash is what cannot be told. The sequence model is "
+        f"`{chosen['recipe']}`, chosen by the {chosen['by']}."
+    )
+    return [about]
+
+
+def headline_table(metrics: Metrics) -> list[str]:
+    """The chosen sequence model against both baselines, as a Markdown table."""
+    return _comparison(metrics["comparison"])
+
+
+def _comparison(comparison: Metrics) -> list[str]:
+    head = ("", "summary", "engineered", "sequence", "sequence - summary", "sequence - engineered")
+    rows = [
+        (
+            _NAMES[score],
+            _number(one["baseline"]),
+            _number(one["engineered"]),
+            _number(one["sequence"]),
+            _difference(one["improvement"], one["interval"]),
+            _difference(one["over_engineered"], one["over_engineered_interval"]),
+        )
+        for score, one in comparison.items()
+    ]
+    return _table(head, rows)
+
+
+def _seeds(metrics: Metrics) -> list[str]:
+    head = ("", "seeds", "validation ROC-AUC", "test ROC-AUC", "test PR-AUC", "ROC-AUC - summary")
+    rows = []
+    for name, one in metrics["seeds"].items():
+        above = metrics["recipes"].get(name, {}).get("roc_auc", {"improvement": None, "interval": None})
+        spreads = [_spread(one[score]) for score in ("validation_roc_auc", "roc_auc", "pr_auc")]
+        rows.append((name, str(len(one["seeds"])), *spreads, _difference(above["improvement"], above["interval"])))
+    return _table(head, rows)
+
+
+def _scores(found: Metrics) -> list[str]:
+    contestants = found["contestants"]
+    rows = [(text, *(_spread(one[score]) for one in contestants.values())) for score, text in _NAMES.items()]
+    return [*_table(("", *contestants), rows), "", "The chosen sequence model:", "", *_comparison(found["comparison"])]
+
+
+def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
+    """ROC-AUC of the windows, then how many of the events were caught."""
+    kinds = sorted({*duels, *(kind for one in events.values() for kind in one[group])})
+    if not kinds:
+        return []
+    rows = []
+    for kind in kinds:
+        aucs = duels.get(kind, {}).get("roc_auc", {})
+        caught = [one[group].get(kind) for one in events.values()]
+        count = next((str(one["events"]) for one in caught if one), "-")
+        shares = ["-" if one is None else f"{one['recall']:.0%}" for one in caught]
+        rows.append((kind, count, *(_number(aucs.get(name)) for name in events), *shares))
+    head = ("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events))
+    return _table(head, rows)
+
+
+def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
+    """ROC-AUC of the defect against the look-alike, then false alerts a strand-day."""
+    kinds = sorted({*duels, *(kind for one in events.values() for kind in one["false_by_look_alike"])})
+    if not kinds:
+        return []
+    rows = []
+    for kind in kinds:
+        aucs = duels.get(kind, {}).get("roc_auc", {})
+        false = [one["false_by_look_alike"].get(kind) for one in events.values()]
+        happened = next((str(one["happened"]) for one in false if one), "-")
+        rows.append((kind, happened, *(_number(aucs.get(name)) for name in events), *(_rate(one) for one in false)))
+    head = ("", "happened", *(f"ROC-AUC {name}" for name in events), *(f"false a day {name}" for name in events))
+    return _table(head, rows)
+
+
+def _alerts(events: Metrics) -> list[str]:
+    first = next(iter(events.values()))
+    rows: list[tuple[str, ...]] = [
+        ("events caught", *(f"{_number(one['caught'], 1)} of {one['events']}" for one in events.values())),
+        (
+            f"caught with lead ≥ {first['lead_wanted_s']:g} s",
+            *(_percent(one["recall_with_lead"]) for one in events.values()),
+        ),
+        ("lead before impact, median", *(_seconds(one["lead_median_s"]) for one in events.values())),
+        ("lead before impact, 10th percentile", *(_seconds(one["lead_p10_s"]) for one in events.values())),
+        (
+            f"false a strand-day (budget {first['budget_false_per_strand_day']:g})",
+            *(_rate(one["false"]) for one in events.values()),
+        ),
+        (
+            "seeds that kept it on validation",
+            *(f"{one['budget_kept_on_validation']} of {len(one['policies'])}" for one in events.values()),
+        ),
+        ("alert lasts, median", *(_seconds(one["alert_median_s"]) for one in events.values())),
+        ("time with an alert open", *(_percent(one["open_share"]) for one in events.values())),
+    ]
+    return _table(("", *events), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _spread(one: Metrics) -> str:
+    deviation = one["deviation"]
+    return _number(one["mean"]) + ("" if deviation is None else f" ± {deviation:.4f}")
+
+
+def _difference(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+.4f}" + ("" if interval is None else f" [{interval[0]:+.4f}, {interval[1]:+.4f}]")
+
+
+def _rate(false: Metrics | None) -> str:
+    if false is None or false["per_strand_day"] is None:
+        return "-"
+    low, high = false["per_strand_day_95"]
+    return f"{false['per_strand_day']:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
