@@ -49,7 +49,7 @@ fix: $(VENV)/.dev ## format, and mend what the linter can
 # The seed of each architecture is the one of best validation ROC-AUC in the series; a test holds the bundles to that.
 # Look-alikes are some twenty times as dense on these lines as on a caster: three false alerts a day here are few there.
 RELEASE := --data data/line-v1 --set threads=1 --set alert.sticker.false_per_strand_day=3 --force
-models: data/line-v1/dataset.json models-tiny ## the released bundles and their evaluation anew, about 30 minutes
+models: data/line-v1/dataset.json ## the best bundle of each architecture and its evaluation anew, about 15 minutes
 	{ $(BIN)/trainer train --recipe cnn_lstm --set seed=3 $(RELEASE) --out models/sequence/casting-cnn-lstm && \
 	  $(BIN)/trainer train --recipe lstm --set seed=0 $(RELEASE) --out models/sequence/casting-lstm; } & others=$$!; \
 	$(BIN)/trainer train --recipe attention_lstm --set seed=1 $(RELEASE) \
@@ -58,7 +58,7 @@ models: data/line-v1/dataset.json models-tiny ## the released bundles and their 
 	  $(BIN)/trainer evaluate --data data/line-v1 --bundle casting-$$name \
 	    --out models/sequence/evaluation/casting-$$name || exit; done
 
-models-tiny: $(VENV)/.dev
+models-tiny: $(VENV)/.dev ## the demo's bundle and its evaluation anew, about 5 minutes; look at EXPERIMENTS.md first
 	rm -rf data/models
 	$(BIN)/trainer simulate --hours 18 --strands 8 --seed 1 \
 	  --rate sticker=3 --rate film_fracture=2 --rate film_patch=1 --out data/models/line

@@ -95,7 +95,7 @@ def command(
         tell({"path": str(out), "finished": True}, [f"{out}: was finished, nothing to go on with"], as_json=as_json)
         return
     _refuse_interrupted(checkpoints, resume=resume, force=force)
-    with _telling_how_to_go_on(checkpoints), join(config.device) as world:
+    with join(config.device) as world, _telling_how_to_go_on(checkpoints, world):
         if force and not resume and world.leads:
             checkpoints.remove()
         if resume and world.leads and not checkpoints.paths():
@@ -155,11 +155,13 @@ def _train(
 
 
 @contextmanager
-def _telling_how_to_go_on(checkpoints: "Checkpoints") -> Iterator[None]:
-    """After Ctrl-C or SIGTERM, say what is kept."""
+def _telling_how_to_go_on(checkpoints: "Checkpoints", world: "World") -> Iterator[None]:
+    """After Ctrl-C or SIGTERM, say what is kept; of several processes, the one that leads."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
+        if not world.leads:
+            raise
         done = checkpoints.last_epoch()
         kept = f"after epoch {done}; the same command with --resume goes on" if done else "before the first epoch's end"
         print(f"stopped {kept}", file=sys.stderr, flush=True)

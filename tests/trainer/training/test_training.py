@@ -77,8 +77,8 @@ class TestConfiguration:
             ("alert.sticker.on_dely_ms=3", "alert.sticker.on_dely_ms"),
             ("hidden_size.x=3", "hidden_size"),
             ("hidden_size", "key=value"),
-            ("device=banana", "device at --set"),
-            ("device=cuda:x", "device at --set"),
+            ("device=banana", "device of --set"),
+            ("device=cuda:x", "device of --set"),
         ],
     )
     def test_a_wrong_field_is_named(self, assignment: str, said: str) -> None:
