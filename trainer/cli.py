@@ -32,6 +32,7 @@ from trainer.commands import (
     train,
     tune,
 )
+from trainer.freed_memory import keep_freed_memory
 
 _HELP = """Build, judge and export the models that watch continuous casting strands.
 
@@ -67,6 +68,7 @@ app.command("export")(export.command)
 
 def main() -> None:
     """Run the command line."""
+    keep_freed_memory()
     try:
         with _unwinding_on_sigterm():
             app()

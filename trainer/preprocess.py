@@ -20,8 +20,8 @@ Then ``clip((x - center) / scale, ±clip)``, by normalisation:
 - `minmax`: the lowest training value and the span to the highest, which become 0 and 1.
 - `none`: 0 and 1.
 
-A sensor that is constant or absent in training has scale 1, and the log says so: it stays a finite input that tells
-nothing, and the worker still takes whatever it shows later.
+A sensor that is constant or absent in training is muted by a scale so large that whatever it shows later becomes 0, and
+the log says so: the network's weights for it were never trained, and must not be met by a value.
 
 Shape suffixes: b windows, t rows in time, s sensors.
 """
@@ -42,6 +42,9 @@ from trainer.loading.row_statistics import Float64Array, RunningStatistics, Stat
 
 NormalisationKind = Literal["zscore", "robust", "minmax", "none"]
 MissingStrategy = Literal["forward_fill", "mean", "zero", "interpolate"]
+
+MUTED = 1e30
+"""The scale of a sensor that told nothing in training: any reading divided by it is 0 to a network."""
 
 _IQR_OF_NORMAL = 1.349
 """Interquartile range of a standard normal distribution."""
@@ -175,7 +178,7 @@ class SequencePreprocessor:
         center: float32 [s].
         scale: float32 [s], above 0.
         fill: float32 [s] in engineering units, for what the strategy leaves missing.
-        constant_sensors: indices of the sensors that never moved or never spoke; their scale is 1.
+        constant_sensors: indices of the sensors that never moved or never spoke; their scale is `MUTED`.
     """
 
     def __init__(
@@ -214,13 +217,13 @@ class SequencePreprocessor:
         center, scale = self._center_and_scale(found)
         constant = found.absent | (found.high == found.low) | ~(scale > 0)
         self.center = center.astype(np.float32)
-        self.scale = np.where(constant, 1.0, scale).astype(np.float32)
+        self.scale = np.where(constant, MUTED, scale).astype(np.float32)
         self.fill = self._fill(found).astype(np.float32)
         self.constant_sensors = tuple(np.flatnonzero(constant).tolist())
         for index in self.constant_sensors:
             name = sensor_names[index] if sensor_names else f"sensor {index}"
             logger.warning(
-                "%s %s in the training data; its scale is 1",
+                "%s %s in the training data; it is muted",
                 name,
                 "is missing" if found.absent[index] else "never moves",
             )

@@ -21,7 +21,6 @@ from trainer.sequence_dataset import CastingSequenceDataset, check_alerts, check
 from trainer.sequence_models import SequenceModel, build_model
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.distributed import World, alone, share_of_batch
-from trainer.training.freed_memory import keep_freed_memory
 from trainer.training.history import EpochRecord, EpochReport, StepRecord, StepReport
 from trainer.training.sequence_trainer import SequenceModelTrainer, window_scores
 
@@ -99,7 +98,6 @@ def train_on_dataset(
     """
     world = world or alone(config.device)  # before the data is read, which may take minutes
     share_of_batch(config.batch_size, world)
-    keep_freed_memory()
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = Dataset.open(data)

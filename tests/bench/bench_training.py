@@ -29,7 +29,7 @@ BATCH, LENGTH, SENSORS = 32, 120, 20
 SIZES = {"48 x 1": (48, 1, 16), "128 x 2": (128, 2, 3)}
 """Hidden features, layers, and the batches of one turn."""
 
-TURNS = 3
+TURNS = 8
 """Of each in one repetition: short ones in quick alternation, so that a busy neighbour slows down both alike."""
 
 AT_LEAST = 0.95

@@ -1,5 +1,7 @@
 """`trainer train`: a dataset in, a verified bundle out."""
 
+import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -75,7 +77,10 @@ def command(
 
     name = bundle_name(name, out)
     config = load_config(recipe, assignments or [])
-    was_finished = resume and _is_finished(out, config, data)
+    from trainer.training.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(out.absolute().with_name(f"{out.resolve().name}.training"))
+    was_finished = resume and _is_finished(out, config, data, checkpoints)
     if not was_finished:
         require_bundle_folder(out, force=force)
     require_writable(out)
@@ -84,11 +89,11 @@ def command(
             f"expected --out {RELEASED / name} with --current, got {out}: the default is a released bundle"
         )
 
-    from trainer.training.checkpoint import Checkpoints
     from trainer.training.distributed import join
 
-    checkpoints = Checkpoints(out.absolute().with_name(f"{out.resolve().name}.training"))
     if was_finished:  # and killed before it could tidy up
+        if os.environ.get("RANK", "0") != "0":  # torchrun's others
+            return
         checkpoints.remove()
         if current:
             make_current(name)
@@ -168,16 +173,28 @@ def _telling_how_to_go_on(checkpoints: "Checkpoints", world: "World") -> Iterato
         raise
 
 
-def _is_finished(out: Path, config: "TrainingConfig", data: Path) -> bool:
-    """Whether a bundle that this very training wrote is there: the kill came between it and the end."""
+def _is_finished(out: Path, config: "TrainingConfig", data: Path, checkpoints: "Checkpoints") -> bool:
+    """Whether a bundle that this very training wrote is there: the kill came between it and the end.
+
+    A bundle of an earlier training may be there too, about to be replaced by the one that was interrupted: its epochs
+    took other times than those of the checkpoint.
+    """
     if not (out / MANIFEST_FILE).is_file():
         return False
     from trainer.datasets.dataset import Dataset
+    from trainer.export import RECORD_FILE
     from trainer.retrain import recipe_of
+    from trainer.sequence_dataset import check_targets
 
-    bundle = read(out)
-    same_data = bundle.manifest.data_fingerprint == Dataset.open(data).info.fingerprint
-    return same_data and replace(recipe_of(bundle), targets=config.targets) == config
+    bundle, dataset = read(out), Dataset.open(data)
+    recipe, wanted = recipe_of(bundle), replace(config, targets=check_targets(dataset, config.targets))
+    if bundle.manifest.data_fingerprint != dataset.info.fingerprint or recipe != wanted:
+        return False
+    saved = checkpoints.newest()
+    written = json.loads((out / RECORD_FILE).read_bytes())["history"]
+    return saved is None or [epoch["seconds"] for epoch in saved.state["history"]] == [
+        epoch["seconds"] for epoch in written
+    ]
 
 
 def _refuse_interrupted(checkpoints: "Checkpoints", *, resume: bool, force: bool) -> None:

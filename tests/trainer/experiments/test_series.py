@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import torch
 
+from models.bundle import RELEASED
 from models.errors import ContractError
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
@@ -133,6 +134,14 @@ class TestPage:
         assert "| lstm | lstm | 1,234 | 2 | 0.9100 ± 0.0141 | 0.9100 ± 0.0141 |" in text
         assert "| cnn-lstm | lstm | 1,234 | 1 | 0.9500 | 0.9500 |" in text
         assert all(len(line) <= 80 for line in table(self.ROWS))
+
+    def test_the_committed_page_is_of_the_committed_rows(self, tmp_path: Path) -> None:
+        folder = RELEASED / "evaluation/line-v1"
+        rows = RunLog(folder / "runs.jsonl").rows()
+        page, _ = write_page(latest(rows, rows[0].data_fingerprint), tmp_path)
+        assert page.read_bytes() == (folder / "training.md").read_bytes()
+        seeds = {(row.recipe, row.seed) for row in rows}
+        assert seeds == {(recipe, seed) for recipe in ("cnn_lstm", "lstm", "attention_lstm") for seed in range(5)}
 
     def test_same_rows_give_the_same_bytes(self, tmp_path: Path) -> None:
         written = [path.read_bytes() for path in write_page(self.ROWS, tmp_path)]

@@ -23,7 +23,8 @@ from trainer import cli
 from trainer.config import RECIPES, AlertSettings, TrainingConfig, from_dict, load_config, recipe_names
 from trainer.datasets.dataset import Dataset
 from trainer.errors import TrainingError
-from trainer.train_sequence import SequenceModelTrainer, TrainingRun, train_on_dataset, window_scores
+from trainer.export import export_run
+from trainer.train_sequence import EpochRecord, SequenceModelTrainer, TrainingRun, train_on_dataset, window_scores
 
 
 class TestConfiguration:
@@ -269,19 +270,39 @@ class TestCommand:
     def test_a_training_killed_after_its_bundle_was_written_is_finished_by_resume(
         self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        out, left = tmp_path / "mine", tmp_path / "mine.training" / "epoch-000001.safetensors"
-        wanted = ["window_length=16", "hidden_size=4", "num_epochs=1", "threads=1", "validation_share=1"]
+        out, left = tmp_path / "mine", tmp_path / "mine.training"
+        wanted = ["window_length=16", "hidden_size=4", "num_epochs=2", "threads=1", "validation_share=1", "device=cpu"]
         arguments = ["train", "--data", str(small_line.path), "--out", str(out)]
         arguments += [part for pair in wanted for part in ("--set", pair)]
-        assert run_cli(*arguments, monkeypatch=monkeypatch) == 0
+        run = train_on_dataset(small_line.path, load_config("tiny", wanted), checkpoints=left)
+        export_run(run, out, name="mine")  # and then the kill
         before = (out / "manifest.json").read_bytes()
-        left.parent.mkdir()
-        left.write_bytes(b"left by the kill")
         assert run_cli(*arguments, "--resume", monkeypatch=monkeypatch) == 0
         assert "was finished" in capsys.readouterr().out
-        assert not left.parent.exists()
+        assert not left.exists()
         assert (out / "manifest.json").read_bytes() == before
         assert run_cli(*arguments, "--resume", "--set", "seed=9", monkeypatch=monkeypatch) == 2
+
+    def test_a_bundle_of_an_earlier_training_does_not_end_the_one_that_is_to_replace_it(
+        self, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out, left = tmp_path / "mine", tmp_path / "mine.training"
+        wanted = ["window_length=16", "hidden_size=4", "num_epochs=2", "threads=1", "validation_share=1", "device=cpu"]
+        config = load_config("tiny", wanted)
+        export_run(train_on_dataset(small_line.path, config), out, name="mine")
+        earlier = json.loads((out / "training.json").read_text())["history"]
+
+        def interrupt(_: EpochRecord) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train_on_dataset(small_line.path, config, checkpoints=left, on_epoch=interrupt)
+        arguments = ["train", "--data", str(small_line.path), "--out", str(out), "--force", "--resume"]
+        arguments += [part for pair in wanted for part in ("--set", pair)]
+        assert run_cli(*arguments, monkeypatch=monkeypatch) == 0
+        assert "was finished" not in capsys.readouterr().out
+        assert json.loads((out / "training.json").read_text())["history"] != earlier
+        assert not left.exists()
 
     @pytest.mark.parametrize(
         ("arguments", "code", "said"),

@@ -10,6 +10,7 @@ from support.small_training import CONFIG, Linear, loader, mean_of_first_sensor
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
+from trainer.architectures import architecture_names, build_model
 from trainer.config import TrainingConfig
 from trainer.errors import TrainingError
 from trainer.training.precision import Precision, open_precision
@@ -132,6 +133,33 @@ class TestPrecision:
         assert trainer._step.logits(batch, slice(None)).dtype is torch.float32
         assert history[-1].roc_auc > 0.95
         assert history[-1].skipped_steps == 0
+
+
+    @pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")  # of torch's own flags, read back
+    @pytest.mark.parametrize("segment", [0, 5])
+    @pytest.mark.parametrize("model_type", architecture_names())
+    def test_every_architecture_learns_in_bf16_also_with_gradient_checkpointing(
+        self, model_type: str, segment: int
+    ) -> None:
+        config = replace(
+            CONFIG, model_type=model_type, hidden_size=8, num_layers=2, dropout=0.0, learning_rate=0.01,
+            gradient_checkpointing=segment, inputs="both",
+        )  # fmt: skip
+        torch.manual_seed(0)
+        windows, labels = torch.randn(16, 12, 3), (torch.arange(16) % 2)[:, None].float()
+        windows[:, :, 0] += 2 * labels
+        batch = (windows, labels)
+        for lengths in ((), (torch.arange(16) % 6 + 7,)):
+            whole, narrow = (build_model(config, 3, 1) for _ in range(2))
+            narrow.load_state_dict(whole.state_dict())
+            losses = []
+            for model, dtype in ((whole, None), (narrow, torch.bfloat16)):
+                trainer = SequenceModelTrainer(model, config, mean_of_first_sensor(), mean_of_first_sensor())
+                trainer._step.precision = Precision("cpu", dtype, GradScaler("cpu", enabled=False))
+                with torch.backends.mkldnn.flags(enabled=False):  # it has a bf16 LSTM only where the processor has bf16
+                    losses.append([trainer._step((*batch, *lengths), "here").loss for _ in range(4)])
+            assert losses[1] == pytest.approx(losses[0], rel=0.05)
+            assert losses[1][-1] < losses[1][0]
 
 
 class Narrow(Linear):
