@@ -24,7 +24,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library has no mallopt")
 def test_a_step_meets_the_pages_of_the_one_before() -> None:
     def faults(how: str) -> int:
-        ended = subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, text=True, timeout=60, check=True)
+        ended = subprocess.run(
+            [sys.executable, "-c", STEPS, how], capture_output=True, text=True, timeout=60, check=True
+        )
         return int(ended.stdout)
 
     # Three more steps of 64 MiB: 4 KiB a page, unless the system hands out huge ones.

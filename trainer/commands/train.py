@@ -91,13 +91,8 @@ def command(
 
     from trainer.training.distributed import join
 
-    if was_finished:  # and killed before it could tidy up
-        if os.environ.get("RANK", "0") != "0":  # torchrun's others
-            return
-        checkpoints.remove()
-        if current:
-            make_current(name)
-        tell({"path": str(out), "finished": True}, [f"{out}: was finished, nothing to go on with"], as_json=as_json)
+    if was_finished:
+        _tidy_up(out, name, checkpoints, current=current, as_json=as_json)
         return
     _refuse_interrupted(checkpoints, resume=resume, force=force)
     with join(config.device) as world, _telling_how_to_go_on(checkpoints, world):
@@ -171,6 +166,16 @@ def _telling_how_to_go_on(checkpoints: "Checkpoints", world: "World") -> Iterato
         kept = f"after epoch {done}; the same command with --resume goes on" if done else "before the first epoch's end"
         print(f"stopped {kept}", file=sys.stderr, flush=True)
         raise
+
+
+def _tidy_up(out: Path, name: str, checkpoints: "Checkpoints", *, current: bool, as_json: bool) -> None:
+    """What a training that was killed after its bundle was written did not come to."""
+    if os.environ.get("RANK", "0") != "0":  # of torchrun's processes, the first does it
+        return
+    checkpoints.remove()
+    if current:
+        make_current(name)
+    tell({"path": str(out), "finished": True}, [f"{out}: was finished, nothing to go on with"], as_json=as_json)
 
 
 def _is_finished(out: Path, config: "TrainingConfig", data: Path, checkpoints: "Checkpoints") -> bool:

@@ -12,8 +12,8 @@ from trainer.svg import BLUE, GREY, svg_style, svg_text
 
 CAVEAT = (
     "The line is simulated: a score shows only that the method recovers the simulator's own model of defects and "
-    "look-alikes. Validation chose the epoch; the test split chose nothing. Scores are of the windows that judge a run, "
-    "`validation_share` of a split's, the same for all: one in 25 with the recipes that come with the trainer."
+    "look-alikes. Validation chose the epoch; the test split chose nothing. Scores are of the windows that judge a "
+    "run, `validation_share` of a split's, the same for all: one in 25 with the recipes that come with the trainer."
 )
 
 

@@ -134,7 +134,6 @@ class TestPrecision:
         assert history[-1].roc_auc > 0.95
         assert history[-1].skipped_steps == 0
 
-
     @pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")  # of torch's own flags, read back
     @pytest.mark.parametrize("segment", [0, 5])
     @pytest.mark.parametrize("model_type", architecture_names())
