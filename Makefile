@@ -49,7 +49,7 @@ fix: $(VENV)/.dev ## format, and mend what the linter can
 # The seed of each architecture is the one of best validation ROC-AUC in the series; a test holds the bundles to that.
 # Look-alikes are some twenty times as dense on these lines as on a caster: three false alerts a day here are few there.
 RELEASE := --data data/line-v1 --set threads=1 --set alert.sticker.false_per_strand_day=3 --force
-models: data/line-v1/dataset.json ## the best bundle of each architecture and its evaluation anew, about 15 minutes
+models: data/line-v1/dataset.json ## the best bundle of each architecture and its evaluation anew
 	{ $(BIN)/trainer train --recipe cnn_lstm --set seed=3 $(RELEASE) --out models/sequence/casting-cnn-lstm && \
 	  $(BIN)/trainer train --recipe lstm --set seed=0 $(RELEASE) --out models/sequence/casting-lstm; } & others=$$!; \
 	$(BIN)/trainer train --recipe attention_lstm --set seed=1 $(RELEASE) \
@@ -74,7 +74,7 @@ data/line-v1/dataset.json: | $(VENV)/.dev
 	$(BIN)/trainer simulate --hours 100 --strands 8 --seed 7 --out data/line-v1
 
 SERIES := --set threads=1 --weights runs/line-v1/weights --runs models/sequence/evaluation/line-v1/runs.jsonl
-series: data/line-v1/dataset.json ## five seeds of each architecture, about 50 minutes; goes on where it stopped
+series: data/line-v1/dataset.json ## five seeds of each architecture, an hour and more; goes on where it stopped
 	$(BIN)/trainer series --data data/line-v1 --recipe cnn_lstm --recipe lstm $(SERIES) & \
 	$(BIN)/trainer series --data data/line-v1 --recipe attention_lstm $(SERIES); wait
 

@@ -1,4 +1,7 @@
-"""The torch device of a training run."""
+"""What torch computes on: the device, and how many threads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -24,3 +27,14 @@ def open_device(name: str) -> torch.device:
             "device=cpu, or install the driver and a torch built for CUDA"
         )
     return device
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Torch with one thread a call: for several calls side by side, or where one thread is what is measured."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

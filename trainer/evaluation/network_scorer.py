@@ -1,7 +1,6 @@
 """A network in torch as a scorer: raw windows in, probabilities out, without an export."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 
@@ -49,14 +48,3 @@ class NetworkScorer:
             answers[part] = self._model.predict_proba(self._preprocess.overwrite(torch.tensor(windows[part])))
         said: Float32Array = answers.numpy()
         return said
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Torch with one thread a call: for several sequences side by side, of which each gains nothing from more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,8 +8,7 @@ decides.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from models.manifest import MODEL_FILE
 from models.runtime import Predictor, why_no_cuda
 from models.windows import Float32Array
 from trainer.datasets.dataset import Dataset
+from trainer.device import one_thread_each
 from trainer.errors import ExportError
 from trainer.experiments.runs import RunRow
 from trainer.export import WEIGHTS_FILE, load_model, versions
@@ -80,7 +80,7 @@ def profile_bundle(
     left_out: dict[str, str] = {}
     windows = _windows(bundle, dataset, max(batches))
     model = _torch_model(bundle, left_out)
-    with tempfile.TemporaryDirectory() as scratch, _one_thread():
+    with tempfile.TemporaryDirectory() as scratch, one_thread_each():
         int8 = _int8(bundle, dataset, Path(scratch) / manifest.name, left_out)
         peaks = _memory(bundle, model, int8, max(batches), left_out) if memory else {}
         timings, moved = _timings(bundle, model, int8, windows, batches, rounds, seconds, advance, left_out)
@@ -194,16 +194,6 @@ def _timings(
     if on_gpu:
         timings += time_runners(on_gpu, windows, sizes, rounds=rounds, seconds=seconds)
     return timings, moved
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _sizes(bundle: Bundle, int8: Bundle | None) -> dict[str, int]:

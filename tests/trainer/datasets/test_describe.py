@@ -1,12 +1,12 @@
 """The dataset card: counts worked out by hand, leaks told, the same card for the same dataset."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.command_line import run_trainer
 from support.told_line import (
     SENSORS,
     told_event,
@@ -18,7 +18,6 @@ from support.told_line import (
 
 from models.errors import ContractError
 from models.features import Sensor
-from trainer import cli
 from trainer.datasets import scan_facts
 from trainer.datasets.card import sections
 from trainer.datasets.card_layout import Section, as_markdown, as_text
@@ -29,15 +28,7 @@ from trainer.datasets.writer import DatasetWriter
 
 
 def run(*arguments: str) -> int:
-    before = sys.argv
-    sys.argv = ["trainer", "describe", *arguments]
-    try:
-        cli.main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    finally:
-        sys.argv = before
-    return 0
+    return run_trainer("describe", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from models.errors import ContractError
 from models.runtime import Predictor
 from trainer.config import AlertSettings
 from trainer.datasets.dataset import Dataset
+from trainer.device import one_thread_each
 from trainer.evaluation.events import AlertSpan, Trace, run_alerts
 from trainer.evaluation.kept_traces import KeptTraces
-from trainer.evaluation.network_scorer import NetworkScorer, one_thread_each
+from trainer.evaluation.network_scorer import NetworkScorer
 from trainer.evaluation.thresholds import LOWEST, choose_policy_and_delay, own_candidates
 from trainer.evaluation.traces import trace_split
 from trainer.export import Exported

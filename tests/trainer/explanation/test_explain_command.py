@@ -1,32 +1,23 @@
 """`trainer explain`: what it writes and says."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save
 from support import bundles as made
+from support.command_line import run_trainer
 from support.marked_line import SENSORS, WINDOW, write_marked_line
 
 from models import bundle as bundles
 from models.manifest import Missing, Normalisation
-from trainer import cli
 from trainer.explanation.page import UNKNOWN
 from trainer.sequence_models import CastingAttentionLSTM
 
 
 def run(*arguments: str) -> int:
-    before = sys.argv
-    sys.argv = ["trainer", "explain", *arguments]
-    try:
-        cli.main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    finally:
-        sys.argv = before
-    return 0
+    return run_trainer("explain", *arguments)
 
 
 @pytest.fixture(scope="module")

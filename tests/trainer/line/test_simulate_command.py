@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command_line import run_trainer
 
 from models import recording as recordings
 from trainer import cli
@@ -17,22 +18,9 @@ from trainer.line.config import LineConfig
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
 
 
-def run(*arguments: str) -> int:
-    """Run the command line in this process; its exit code."""
-    before = sys.argv
-    sys.argv = ["trainer", *arguments]
-    try:
-        cli.main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    finally:
-        sys.argv = before
-    return 0
-
-
 def test_a_dataset_is_simulated_and_told_as_json(tmp_path, capsys):
     out = tmp_path / "line"
-    code = run("simulate", "--hours", "0.1", "--strands", "3", "--seed", "4", "--out", str(out), "--json")
+    code = run_trainer("simulate", "--hours", "0.1", "--strands", "3", "--seed", "4", "--out", str(out), "--json")
     assert code == 0
     told = json.loads(capsys.readouterr().out)
     dataset = Dataset.open(out)
@@ -44,7 +32,7 @@ def test_a_dataset_is_simulated_and_told_as_json(tmp_path, capsys):
 
 
 def test_progress_is_plain_lines_off_a_terminal_and_the_result_a_sentence(tmp_path, capsys):
-    assert run("simulate", "--hours", "0.05", "--strands", "2", "--out", str(tmp_path / "line")) == 0
+    assert run_trainer("simulate", "--hours", "0.05", "--strands", "2", "--out", str(tmp_path / "line")) == 0
     out, err = capsys.readouterr()
     assert "fingerprint" in out
     assert "leave a split empty" in out
@@ -55,16 +43,14 @@ def test_progress_is_plain_lines_off_a_terminal_and_the_result_a_sentence(tmp_pa
 def test_rates_can_be_set_and_switched_off(tmp_path, capsys):
     off = [word for kind in LineConfig().happenings() for word in ("--rate", f"{kind}=0")]
     arguments = ["--hours", "2", "--strands", "1", "--out", str(tmp_path / "line"), "--json"]
-    assert run("simulate", *arguments, *off, "--rate", "tc_fault=6") == 0
+    assert run_trainer("simulate", *arguments, *off, "--rate", "tc_fault=6") == 0
     assert set(json.loads(capsys.readouterr().out)["events"]) - {"ladle_change", "false_record"} == {"tc_fault"}
 
 
 def test_a_natural_line_and_a_larger_array_are_told_in_the_dataset(tmp_path, capsys):
     out = tmp_path / "line"
-    assert (
-        run("simulate", "--hours", "0.2", "--strands", "1", "--natural", "--thermocouples", "3x4", "--out", str(out))
-        == 0
-    )
+    wanted = ["--hours", "0.2", "--strands", "1", "--natural", "--thermocouples", "3x4", "--out", str(out)]
+    assert run_trainer("simulate", *wanted) == 0
     dataset = Dataset.open(out)
     assert dataset.info.configuration["sticker"]["per_hour"] == LineConfig().sticker.natural_per_hour
     assert len(dataset.info.sensors) == 28
@@ -75,7 +61,7 @@ def test_a_soiled_line_has_the_same_truth_and_fewer_scans(tmp_path, capsys):
     told = []
     for name, dirt in (("clean", []), ("dirty", ["--dirt", "all", "--dirt", "gap=2"])):
         arguments = ["--hours", "0.7", "--strands", "1", "--seed", "3", "--out", str(tmp_path / name), "--json"]
-        assert run("simulate", *arguments, *dirt) == 0
+        assert run_trainer("simulate", *arguments, *dirt) == 0
         told.append(json.loads(capsys.readouterr().out))
     assert told[1]["rows"] < told[0]["rows"]
     assert told[1]["strand_hours"] == told[0]["strand_hours"] == 0.7
@@ -83,20 +69,20 @@ def test_a_soiled_line_has_the_same_truth_and_fewer_scans(tmp_path, capsys):
     clean, dirty = (Dataset.open(tmp_path / name) for name in ("clean", "dirty"))
     assert list(map(repr, clean.events())) == list(map(repr, dirty.events()))  # NaN equals nothing
     assert dirty.info.configuration["dirt"]["gap"]
-    assert run("simulate", "--out", str(tmp_path / "x"), "--dirt", "mud") == 2
+    assert run_trainer("simulate", "--out", str(tmp_path / "x"), "--dirt", "mud") == 2
     assert "got `mud` at --dirt" in capsys.readouterr().err
 
 
 def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
     path = tmp_path / "line.npz"
-    assert run("simulate", "--recording", str(path), "--json") == 0
+    assert run_trainer("simulate", "--recording", str(path), "--json") == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == path.stat().st_size
     assert recordings.read(path).events == recordings.read(recordings.default_path()).events
     path.write_bytes(b"mine")
-    assert run("simulate", "--recording", str(path)) == 2
+    assert run_trainer("simulate", "--recording", str(path)) == 2
     assert "error: expected a new file, got one at" in capsys.readouterr().err
     assert path.read_bytes() == b"mine"
-    assert run("simulate", "--recording", str(path), "--force") == 0
+    assert run_trainer("simulate", "--recording", str(path), "--force") == 0
     assert path.read_bytes() == recordings.default_path().read_bytes()
 
 
@@ -127,7 +113,7 @@ def test_the_recording_is_written_instead_of_a_dataset(tmp_path, capsys):
 def test_wrong_usage_ends_with_code_2_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_text("keep")
-    assert run("simulate", *arguments) == 2
+    assert run_trainer("simulate", *arguments) == 2
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
@@ -149,11 +135,11 @@ def test_a_signal_ends_it_without_a_trace_and_the_same_command_runs_again(tmp_pa
     assert process.returncode == code
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
-    assert run(*hours, "0.05") == 0
+    assert run_trainer(*hours, "0.05") == 0
 
 
 def test_a_place_that_cannot_be_written_is_one_line(capsys):
-    assert run("simulate", "--hours", "0.05", "--out", "/proc/nope") == 1
+    assert run_trainer("simulate", "--hours", "0.05", "--out", "/proc/nope") == 1
     err = capsys.readouterr().err
     assert err.startswith("error: expected the system to read and write, got `No such file or directory` at /proc/nope")
     assert err.count("\n") == 1
@@ -179,7 +165,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
 )
 def test_help_teaches_with_an_example_within_80_columns(command, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    assert run(*command, "--help") == 0
+    assert run_trainer(*command, "--help") == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     example = next(index for index, line in enumerate(lines) if line.strip() in {"Example:", "Examples:"})

@@ -17,9 +17,10 @@ from models.errors import UsageError, mismatch
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import Split
+from trainer.device import one_thread_each
 from trainer.evaluation.events import Trace
 from trainer.evaluation.kept_traces import KeptTraces
-from trainer.evaluation.network_scorer import NetworkScorer, one_thread_each
+from trainer.evaluation.network_scorer import NetworkScorer
 from trainer.evaluation.traces import Advance, Scorer, trace_split
 from trainer.experiments.runs import run_key
 from trainer.experiments.weights import Weights
