@@ -11,7 +11,6 @@ may be left out of a deployment; if it is there, it is verified too.
 
 import hashlib
 import io
-import os
 import shutil
 import tempfile
 import zipfile
@@ -27,6 +26,7 @@ from google.protobuf.message import DecodeError
 from models import manifest as manifests
 from models.errors import BundleError, ManifestError, UsageError, mismatch
 from models.manifest import GOLDEN_FILE, MODEL_FILE, Manifest
+from models.whole_file import sync_folder, write_whole
 from models.windows import Float32Array
 
 RELEASED = Path(__file__).parent / "sequence"
@@ -84,9 +84,7 @@ def make_current(name: str, released: Path = RELEASED) -> None:
     manifests.check_bundle_name(name)
     if not (released / name / MANIFEST_FILE).is_file():
         raise UsageError(f"expected a released bundle, got `{name}` at {released}")
-    scratch = released / f".{CURRENT}.{os.getpid()}"
-    scratch.write_text(name + "\n")
-    scratch.replace(released / CURRENT)
+    write_whole(released / CURRENT, f"{name}\n".encode())
 
 
 def read(bundle: str | Path) -> Bundle:
@@ -127,7 +125,8 @@ def read_file(bundle: Bundle, name: str) -> bytes:
 def write(folder: Path, manifest: Manifest, model: bytes, golden: Golden, others: Mapping[str, bytes]) -> Bundle:
     """Write a bundle and read it back.
 
-    The folder appears whole or not at all; one that exists is replaced. `manifest.files` is filled in here.
+    The folder appears whole and on the disk, or not at all; one that exists is replaced. `manifest.files` is filled in
+    here.
 
     Args:
         folder: where; its last part should be the manifest's name.
@@ -145,7 +144,7 @@ def write(folder: Path, manifest: Manifest, model: bytes, golden: Golden, others
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for name, data in {**contents, MANIFEST_FILE: manifests.dump(manifest)}.items():
-            (scratch / name).write_bytes(data)
+            write_whole(scratch / name, data)
         scratch.chmod(0o755)
         read(scratch)
         _replace(folder, scratch)
@@ -160,6 +159,7 @@ def _replace(folder: Path, scratch: Path) -> None:
     if folder.exists():
         folder.rename(retired)
     scratch.rename(folder)
+    sync_folder(folder.parent)
     shutil.rmtree(retired, ignore_errors=True)
 
 

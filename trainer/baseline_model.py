@@ -19,9 +19,9 @@ import numpy as np
 
 from models.errors import ContractError, mismatch
 from models.features import Sensor
+from models.whole_file import write_whole
 from models.windows import Float32Array, WindowRules
 from trainer.datasets.records import Symmetry
-from trainer.whole_file import write_whole
 from trainer.window_features import FeatureKind, WindowFeatures
 
 BASELINE_FILE = "baseline.json"
@@ -147,7 +147,7 @@ class BaselineModel:
 
     def predict(self, windows: Float32Array) -> Float32Array:
         """Probabilities [n, target] of windows [n, time, sensor] in engineering units, NaN = missing."""
-        return self.predict_features(self._features.compute(windows))
+        return self.predict_features(self.features_of(windows))
 
     def predict_features(self, features: Float32Array) -> Float32Array:
         """The same of features [n, feature] that were computed before."""
@@ -156,6 +156,10 @@ class BaselineModel:
             for column, booster in enumerate(self._boosters):
                 out[:, column] = booster.predict(features, num_threads=self._threads)
         return out
+
+    def features_of(self, windows: Float32Array) -> Float32Array:
+        """Features [n, feature] of windows [n, time, sensor], for `predict_features`."""
+        return self._features.compute(windows)
 
     def importance(self) -> dict[str, dict[str, float]]:
         """Of each target, the features its trees use, by gain: its sum over their splits, the largest first."""
@@ -175,6 +179,29 @@ class BaselineModel:
         for index, text in enumerate(self._texts):
             write_whole(folder / model_file(index), text.encode())
         write_whole(folder / BASELINE_FILE, msgspec.json.format(msgspec.json.encode(self.about), indent=2) + b"\n")
+
+
+class BaselinesTogether:
+    """Several baselines on the same features, which take most of the time: computed once, asked of each.
+
+    A `trainer.evaluation.traces.Scorer` whose probabilities [n, baseline × target] are those of one after the other.
+
+    Args:
+        models: one at least, of the same features and windows.
+    """
+
+    def __init__(self, models: Sequence[BaselineModel]) -> None:
+        self._models = tuple(models)
+        first = models[0].about
+        if any((one.about.feature_names, one.window) != (first.feature_names, first.window) for one in models):
+            raise ValueError("expected baselines of the same features and windows")
+        self.window, self.sensors = first.window, first.sensors
+        self.targets = tuple(target for one in models for target in one.targets)
+
+    def predict(self, windows: Float32Array) -> Float32Array:
+        """As `BaselineModel.predict`, of all of them side by side."""
+        features = self._models[0].features_of(windows)
+        return np.concatenate([one.predict_features(features) for one in self._models], axis=1)
 
 
 def model_file(index: int) -> str:

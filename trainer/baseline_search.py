@@ -18,10 +18,10 @@ import numpy as np
 import optuna
 
 from models.errors import ContractError, UsageError
+from models.whole_file import write_whole
 from models.windows import Float32Array
 from trainer.baseline_model import BaselineTrial, Parameter
 from trainer.experiments.space import Dimension, Space
-from trainer.whole_file import write_whole
 
 SPACE: Space = {
     "learning_rate": Dimension(low=0.02, high=0.2, log=True),

@@ -109,6 +109,8 @@ class TrainingConfig:
         device: `cpu`, `cuda` or `cuda:N`; whether it is there shows when training begins.
         targets: what to learn; empty means all targets of the dataset.
         window_length: rows of a window.
+        variable_length: whether training also sees windows that still grow after a start or a gap, from 8 rows up;
+            judged and served are whole ones.
         stride: scans between two due predictions.
         max_gap_periods: longest step within a window, in nominal periods.
         normalization: `zscore`, `robust`, `minmax` or `none`, see `trainer.preprocess`.
@@ -152,6 +154,7 @@ class TrainingConfig:
     device: Device = field(default_factory=_default_device)
     targets: list[str] = field(default_factory=list)
     window_length: Whole = 120
+    variable_length: bool = False
     stride: Whole = 1
     max_gap_periods: Whole = 10
     normalization: Literal["zscore", "robust", "minmax", "none"] = "zscore"

@@ -64,8 +64,14 @@ def row(name: str, values: Sequence[float], unit: str, against: str, of: float, 
     )
 
 
-def write(rows: Sequence[Row], seconds: float) -> None:
-    """Write `RESULTS.md` and `results.json` beside this file."""
+def write(rows: Sequence[Row], absent: Sequence[str], seconds: float) -> None:
+    """Write `RESULTS.md` and `results.json` beside this file.
+
+    Args:
+        rows: what was measured.
+        absent: what was not, and why.
+        seconds: that it took.
+    """
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
     )
@@ -85,7 +91,9 @@ def write(rows: Sequence[Row], seconds: float) -> None:
         target = "" if one.target is None else f"{one.target:g}"
         reached = {None: "", True: "yes", False: "**no**"}[one.reached]
         lines.append(f"| {one.name} | {span} | {one.against} | {one.ratio:.2f} | {target} | {reached} |")
+    lines += ["", *(f"Not measured: {one}." for one in absent)] if absent else []
     (FOLDER / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = {"date": date, "machine": machine, "versions": versions, "rows": [asdict(one) for one in rows]}
+    found["absent"] = list(absent)
     (FOLDER / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print("\n".join(lines))

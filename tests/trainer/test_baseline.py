@@ -15,7 +15,7 @@ from models.features import Sensor
 from models.windows import Float32Array
 from trainer import cli
 from trainer.baseline import BaselineModel, BaselineRun, BaselineTrial, load_baseline, score_baseline, train_baseline
-from trainer.baseline_model import BASELINE_FILE
+from trainer.baseline_model import BASELINE_FILE, BaselinesTogether
 from trainer.baseline_search import DEFAULTS, Drawn, SearchLog, Tries
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
@@ -261,6 +261,18 @@ class TestKept:
         }
         for time, value in zip(split.event_time_ms[:50], model.predict(split.raw(np.arange(50)))[:, 0], strict=True):
             assert said[int(time)] == value
+
+    def test_several_asked_together_say_what_each_says_alone(
+        self, run: BaselineRun, small_line: Dataset, config: TrainingConfig, windows: Float32Array
+    ) -> None:
+        other = train_baseline(small_line.path, config, "summary", seed=4, params={}).model
+        together = BaselinesTogether([run.model, other])
+        alone = np.concatenate([run.model.predict(windows), other.predict(windows)], axis=1)
+        np.testing.assert_array_equal(together.predict(windows), alone)
+        assert len(together.targets) == alone.shape[1]
+        longer = train_baseline(small_line.path, replace(config, window_length=32), "summary", params={}).model
+        with pytest.raises(ValueError, match="the same features and windows"):
+            BaselinesTogether([run.model, longer])
 
     def test_nothing_asked_is_nothing_said(self, run: BaselineRun) -> None:
         empty = np.empty((0, run.model.window.length, len(run.model.sensors)), np.float32)

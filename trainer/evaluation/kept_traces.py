@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ContractError, mismatch
+from models.whole_file import write_whole
 from trainer.datasets.records import Split
 from trainer.evaluation.events import Trace
-from trainer.whole_file import write_whole
 
 
 class KeptTraces:

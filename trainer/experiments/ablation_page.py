@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
+from models.whole_file import write_whole
 from trainer.experiments.ablation_results import AblationResult, ChangeResult, Difference
 from trainer.experiments.series_page import CAVEAT
 from trainer.svg import BLUE, GREY, ORANGE, svg_style, svg_text
-from trainer.whole_file import write_whole
 
 OTHER_WINDOWS = "†"
 IMPORTED = "Recorded data of another machine: a score says nothing about a caster. The test split chose nothing."

@@ -27,12 +27,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DatabaseError
 
 from models.errors import ContractError, UsageError
+from models.whole_file import write_whole
 from trainer.config import TrainingConfig, changed
 from trainer.datasets.dataset import Dataset
 from trainer.errors import TrainingError
 from trainer.experiments.space import Space, load_space
 from trainer.train_sequence import EpochRecord, EpochReport, StepReport, train_on_dataset
-from trainer.whole_file import write_whole
 
 STUDY_FILE = "study.db"
 TRIALS_FILE = "trials.json"

@@ -11,11 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from models.errors import ContractError, mismatch
+from models.whole_file import write_whole
 from trainer.config import TrainingConfig
 from trainer.experiments.runs import run_key
 from trainer.sequence_models import SequenceModel, build_model
 from trainer.train_sequence import TrainingRun
-from trainer.whole_file import write_whole
 
 
 class Weights:

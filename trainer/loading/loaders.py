@@ -180,7 +180,7 @@ def open_split(
     rules = config.window_rules(Dataset.open(data).info.period_ms)
     windows = CastingSequenceDataset(
         data,
-        rules.length,
+        None if config.variable_length and split == "train" else rules.length,
         normalize=preprocessor is not None,
         augment=config.augmentation if split == "train" and preprocessor is not None else False,
         split=split,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from models.whole_file import write_whole
 from trainer.profiling.records import Bar, Profile
 from trainer.profiling.timing import Timing
 from trainer.svg import BLUE, GREEN, GREY, ORANGE, SKY, svg_style, svg_text
-from trainer.whole_file import write_whole
 
 _COLOURS = (BLUE, GREEN, ORANGE, SKY, GREY)
 

@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from models.whole_file import PART, write_whole
 from trainer.errors import TrainingError
-from trainer.whole_file import PART, write_whole
 
 KEPT = 2
 

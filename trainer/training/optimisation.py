@@ -19,9 +19,9 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> Optimizer:
 class Schedule:
     """Moves the learning rate, after each step or after each epoch, as its kind wants.
 
-    `plateau` halves it when the validation ROC-AUC has not grown for `scheduler_patience` epochs; `cosine` lowers it
-    epoch by epoch to zero at `num_epochs`; `one_cycle` raises it to `learning_rate` and lowers it step by step, once
-    over all `num_epochs`; `none` leaves it.
+    `plateau` halves it when the validation ROC-AUC has not grown, by however little, for `scheduler_patience` epochs;
+    `cosine` lowers it epoch by epoch to zero at `num_epochs`; `one_cycle` raises it to `learning_rate` and lowers it
+    step by step, once over all `num_epochs`; `none` leaves it.
 
     Args:
         optimizer: whose rate.

@@ -109,8 +109,8 @@ class SequenceModelTrainer:
         """One pass over the training loader.
 
         Returns:
-            `loss`: mean over the windows; `gradient_norm`: mean before clipping; `windows_per_second`; and
-            `skipped_steps`.
+            `loss`: mean over the windows; `gradient_norm`: mean before clipping; `windows_per_second`;
+            `skipped_steps`; and `windows_at_once`: the most that went through the model together.
 
         Raises:
             TrainingError: loss or gradient are not finite, or one window does not fit the device.
@@ -142,6 +142,7 @@ class SequenceModelTrainer:
             "gradient_norm": norms / max(self._steps - skipped, 1),
             "windows_per_second": all_windows / max(time.perf_counter() - began, 1e-9),
             "skipped_steps": skipped,
+            "windows_at_once": self._step.at_once.of(self.config.batch_size // self.world.size),
         }
 
     @torch.inference_mode()
@@ -231,7 +232,7 @@ class SequenceModelTrainer:
             gradient_norm=training["gradient_norm"],
             windows_per_second=training["windows_per_second"],
             skipped_steps=int(training["skipped_steps"]),
-            windows_at_once=self._step.at_once.of(self.config.batch_size // self.world.size),
+            windows_at_once=int(training["windows_at_once"]),
         )
 
     def _save(self) -> None:

@@ -1,4 +1,8 @@
-"""A batch too large for the device is worked through in parts that fit, and what fitted is remembered."""
+"""A batch too large for the device is worked through in parts that fit, and what fitted is remembered.
+
+The gradient is that of the whole batch, but for batch norm, whose statistics are then of each part, and for dropout,
+which is drawn anew.
+"""
 
 import logging
 from collections.abc import Callable

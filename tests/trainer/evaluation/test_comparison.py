@@ -1,16 +1,18 @@
 """A whole comparison of real scorers on an imported plant: headline, tables, missing classes, the same bytes twice."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.told_plant import TARGETS, FlowScorer, write_told_plant
 
 from models.errors import ContractError, UsageError
+from models.windows import Float32Array
 from trainer.config import AlertSettings, TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.evaluation.comparison.compare import compare
@@ -18,7 +20,7 @@ from trainer.evaluation.comparison.entrants import Entrant, Kind, Made, Watch, c
 from trainer.evaluation.comparison.page import as_markdown
 from trainer.evaluation.comparison.scores import SCORES
 from trainer.evaluation.kept_traces import KeptTraces
-from trainer.evaluation.traces import Advance
+from trainer.evaluation.traces import Advance, Scorer
 
 SETTINGS = {
     "leak": AlertSettings(2000, 5000, 5000, "critical", false_per_strand_day=2000.0, min_lead_s=10.0),
@@ -29,6 +31,18 @@ SETTINGS = {
 @contextmanager
 def silent(_what: str, _total: float, _unit: str) -> Iterator[Advance]:
     yield lambda _: None
+
+
+class SideBySide:
+    """Several scorers' probabilities, one after the other."""
+
+    def __init__(self, scorers: Sequence[Scorer]) -> None:
+        self._scorers = scorers
+        self.window, self.sensors = scorers[0].window, scorers[0].sensors
+        self.targets = [target for one in scorers for target in one.targets]
+
+    def predict(self, windows: Float32Array) -> Float32Array:
+        return np.concatenate([one.predict(windows) for one in self._scorers], axis=1)
 
 
 QUIET = Watch(lambda _: None, silent)
@@ -145,6 +159,23 @@ class TestComparison:
         again = compared(plant, tmp_path, [first, *entrants()[1:]])
         assert json.dumps(again, allow_nan=False) == json.dumps(metrics, allow_nan=False)
         assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}.items()
+
+    def test_what_is_asked_together_answers_as_each_alone(
+        self, plant: Dataset, metrics: dict[str, Any], tmp_path: Path
+    ) -> None:
+        asked: list[int] = []
+
+        def together(scorers: Sequence[Scorer]) -> Scorer:
+            asked.append(len(scorers))
+            return SideBySide(scorers)
+
+        *networks, summary, engineered = entrants()
+        shared = [replace(one, together=together) for one in (summary, engineered)]
+        compared(plant, tmp_path, [*networks, shared[0], engineered])
+        (tmp_path / "summary-1-test.npz").unlink()
+        again = compared(plant, tmp_path, [*networks, *shared])
+        assert json.dumps(again) == json.dumps(metrics)
+        assert asked == [2, 2, 1]  # both seeds on both splits, then what was deleted; the others are kept
 
     def test_page_names_what_it_shows_and_what_cannot_be_told(self, metrics: dict[str, Any]) -> None:
         page = as_markdown(metrics)

@@ -105,6 +105,20 @@ def test_validation_is_never_augmented(small_line: Dataset, config: TrainingConf
     assert not torch.equal(next(iter(varied.train))[0], next(iter(plain.train))[0])
 
 
+def test_variable_lengths_are_trained_on_and_whole_windows_judged(small_line: Dataset, config: TrainingConfig) -> None:
+    growing = loaders(small_line, replace(config, variable_length=True, augmentation=AugmentationSettings()))
+    plain = loaders(small_line, config)
+    assert_same(list(growing.validation), list(plain.validation))
+    assert len(growing.train_data) > len(plain.train_data)
+    shortest = 24
+    for windows, _, lengths, mask in growing.train:
+        assert windows.shape[1] == int(lengths.max())
+        assert torch.equal(mask.sum(1), lengths)
+        assert not windows[~mask].any()
+        shortest = min(shortest, int(lengths.min()))
+    assert 8 <= shortest < 24
+
+
 def test_every_seed_is_judged_by_the_same_windows(small_line: Dataset, config: TrainingConfig) -> None:
     drawn = replace(config, validation_share=0.3, seed=1)
     assert_same(

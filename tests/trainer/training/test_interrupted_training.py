@@ -17,12 +17,15 @@ from torch import Tensor
 from models.errors import UsageError
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
+from trainer.loading.augmentation import AugmentationSettings
 from trainer.train_sequence import train_on_dataset
 from trainer.training.checkpoint import Checkpoints
 from trainer.training.history import StepRecord
 from trainer.training.sequence_trainer import SequenceModelTrainer
 
 DRIVER = Path(__file__).parents[2] / "support" / "killed_training.py"
+TINY_CNN = {"cnn_features": 6, "kernel_size": 3, "pool_size": 2}
+VARIED = AugmentationSettings(share=0.5, jitter=0.1, time_warp=0.1, mixup=0.3)
 STEPS = 17
 """Of an epoch on the small line."""
 
@@ -57,7 +60,10 @@ def killed(small_line: Dataset, small_config: TrainingConfig, tmp_path_factory: 
         full | {"ends": "full"},
         full | {"ends": "whole"},
     ]
-    config = replace(small_config, num_epochs=4, dropout=0.3)
+    # All that draws or remembers something: dropout, variations, batch norm's running means.
+    config = replace(
+        small_config, model_type="cnn_lstm", model=TINY_CNN, num_epochs=4, dropout=0.3, augmentation=VARIED
+    )
     spec = {"data": str(small_line.path), "config": config.as_dict(), "rounds": rounds}
     ended = subprocess.run(
         [sys.executable, DRIVER, json.dumps(spec)], capture_output=True, text=True, timeout=280, check=False

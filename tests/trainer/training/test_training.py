@@ -95,6 +95,16 @@ class TestConfiguration:
         assert (rules.length, rules.period_ms, rules.max_gap_ms) == (60, 1000, 4000)
 
 
+def test_growing_windows_are_learnt_from_and_the_bundle_serves_whole_ones(
+    small_line: Dataset, small_config: TrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(small_config, model_type="cnn_lstm", variable_length=True, workers=1, num_epochs=1, stride=4)
+    run = train_on_dataset(small_line.path, config)
+    assert len(run.train) > len(train_on_dataset(small_line.path, replace(config, variable_length=False)).train)
+    exported = export_run(run, tmp_path / "new", name="new", recipe="test")  # verified against torch
+    assert exported.bundle.manifest.window.length == config.window_length
+
+
 class Worsening(nn.Module):
     """Right before its first step, the wrong way round ever after."""
 

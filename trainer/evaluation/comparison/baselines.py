@@ -1,14 +1,16 @@
 """Baselines as entrants: tuned once with seed 0, then trained with each further seed at what was found."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.baseline import BaselineModel, load_baseline, train_baseline
-from trainer.baseline_model import BASELINE_FILE
+from trainer.baseline import load_baseline, train_baseline
+from trainer.baseline_model import BASELINE_FILE, BaselineModel, BaselinesTogether
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.evaluation.comparison.entrants import Entrant, Made, Watch
+from trainer.evaluation.traces import Scorer
 from trainer.experiments.runs import run_key
 from trainer.window_features import FeatureKind
 
@@ -56,4 +58,7 @@ def baseline_entrant(
         }
         return Made(f"{features}-{key}-{digest[:8]}", model, facts)
 
-    return Entrant(features, "baseline", make)
+    def together(scorers: Sequence[Scorer]) -> BaselinesTogether:
+        return BaselinesTogether([one for one in scorers if isinstance(one, BaselineModel)])
+
+    return Entrant(features, "baseline", make, together)

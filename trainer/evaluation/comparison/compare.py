@@ -61,9 +61,13 @@ def compare(
         ContractError, UsageError, TrainingError: as for `ask`.
     """
     every: list[list[Answers]] = [[] for _ in entrants]
-    for number in range(seeds):  # every contestant has something before any has the next
+    for number in range(seeds):  # every network has something before any has the next
         for entrant, answers in zip(entrants, every, strict=True):
-            answers.append(ask(entrant, number, dataset, kept, watch))
+            if entrant.together is None:
+                answers.extend(ask(entrant, [number], dataset, kept, watch))
+    for entrant, answers in zip(entrants, every, strict=True):
+        if entrant.together is not None:
+            answers.extend(ask(entrant, range(seeds), dataset, kept, watch))
     first = every[0][0].traces
     validation = JudgedWindows.of(first["validation"], dataset, "validation", targets)
     test = JudgedWindows.of(first["test"], dataset, "test", targets)

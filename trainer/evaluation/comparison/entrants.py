@@ -6,11 +6,12 @@ kept as traces. A comparison that was interrupted goes on with what is there.
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 from safetensors.torch import save
 
 from models.errors import UsageError, mismatch
@@ -70,11 +71,14 @@ class Entrant:
         name: of the recipe, or of the baseline's features.
         kind: `sequence` or `baseline`.
         make: from a seed to what was trained with it; what was kept is not trained again.
+        together: from several scorers that share most of their work to one that gives the probabilities of all,
+            [n, scorer × target]; None for those that share nothing.
     """
 
     name: str
     kind: Kind
     make: Callable[[int], Made]
+    together: Callable[[Sequence[Scorer]], Scorer] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,20 +169,41 @@ class Preprocessors:
         return self._fitted[key]
 
 
-def ask(entrant: Entrant, seed: int, dataset: Dataset, kept: KeptTraces, watch: Watch) -> Answers:
-    """One training's traces of validation and test, those that were kept not asked for again.
+def ask(entrant: Entrant, seeds: Sequence[int], dataset: Dataset, kept: KeptTraces, watch: Watch) -> list[Answers]:
+    """Several trainings' traces of validation and test, those that were kept not asked for again.
 
     Raises:
         ContractError, UsageError, TrainingError: as for `train_on_dataset` and `trace_split`.
     """
-    made = entrant.make(seed)
-    traces: dict[Split, Sequence[Trace]] = {}
+    made = [entrant.make(seed) for seed in seeds]
+    traces: list[dict[Split, Sequence[Trace]]] = [{} for _ in made]
     for split in JUDGED:
-        found = kept.read(made.key, split)
-        if found is None:
-            what = f"{entrant.name}, seed {seed}: {split}"
-            with watch.progress(what, len(dataset.sequences(split)), "sequences") as advance, one_thread_each():
-                found = trace_split(made.scorer, dataset, split, advance, at_once=len(os.sched_getaffinity(0)))
-            kept.write(made.key, split, found)
-        traces[split] = found
-    return Answers(seed, traces, made.facts)
+        lacking = []
+        for place, one in enumerate(made):
+            found = kept.read(one.key, split)
+            if found is None:
+                lacking.append(place)
+            else:
+                traces[place][split] = found
+        apart = [[place] for place in lacking] if entrant.together is None else [lacking] * bool(lacking)
+        for places in apart:
+            scorers = [made[place].scorer for place in places]
+            scorer = scorers[0] if entrant.together is None else entrant.together(scorers)
+            which = ", ".join(str(seeds[place]) for place in places)
+            asked = _asked(scorer, f"{entrant.name}, seed {which}: {split}", dataset, split, watch)
+            for place, own in zip(places, _each(asked, len(places)), strict=True):
+                kept.write(made[place].key, split, own)
+                traces[place][split] = own
+    return [Answers(seed, own, one.facts) for seed, own, one in zip(seeds, traces, made, strict=True)]
+
+
+def _asked(scorer: Scorer, what: str, dataset: Dataset, split: Split, watch: Watch) -> list[Trace]:
+    with watch.progress(what, len(dataset.sequences(split)), "sequences") as advance, one_thread_each():
+        return trace_split(scorer, dataset, split, advance, at_once=len(os.sched_getaffinity(0)))
+
+
+def _each(traces: Sequence[Trace], scorers: int) -> Iterator[list[Trace]]:
+    """The traces of each of several scorers that answered together."""
+    parts = [np.split(trace.probabilities, scorers, axis=1) for trace in traces]
+    for own in zip(*parts, strict=True):
+        yield [replace(trace, probabilities=part) for trace, part in zip(traces, own, strict=True)]

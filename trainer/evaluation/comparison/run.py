@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.whole_file import write_whole
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
@@ -18,7 +19,6 @@ from trainer.evaluation.comparison.entrants import Preprocessors, Watch, common_
 from trainer.evaluation.comparison.page import as_markdown
 from trainer.evaluation.kept_traces import KeptTraces
 from trainer.experiments.weights import Weights
-from trainer.whole_file import write_whole
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "comparison.md"

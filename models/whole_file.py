@@ -19,7 +19,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
-        _sync_folder(path.parent.parent)
+        sync_folder(path.parent.parent)
     part = path.with_name(f".{path.name}{PART}")
     try:
         with part.open("wb") as file:
@@ -30,10 +30,11 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Force what was made, renamed or removed in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
