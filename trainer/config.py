@@ -120,7 +120,7 @@ class TrainingConfig:
         negative_share: share of the plain negative windows drawn anew for each epoch.
         decoy_share: share of the negative windows near events and look-alikes drawn anew for each epoch.
         sampling: `shares`, or `balanced`: an epoch as long as the shares make it, in the ratio of `balance`.
-        balance: part of an epoch's windows that is positive, with balanced sampling.
+        balance: part of an epoch's windows that is positive, with balanced sampling; as many of each target.
         augmentation: variations of the positive training windows, see `AugmentationSettings`; none by default.
         workers: processes that load batches; 0 loads in the training process.
         validation_share: share of the validation windows that judge an epoch, the same each time; thresholds are

@@ -1,8 +1,7 @@
 """Training: `SequenceModelTrainer` against a bare loop, the same model on tensors that are in memory already.
 
 The bare loop is what a textbook has: forward, loss, backward, clipping, step. Both take turns in one process, one
-thread; windows in a second of processor time. Windows from a dataset are loaded by a process beside it (`workers=1`),
-and are measured on the clock: what a user waits for.
+thread; windows in a second of processor time.
 """
 
 import statistics
@@ -58,23 +57,17 @@ def rows() -> Iterator[Row]:
         windows = torch.randn(BATCH * batches, LENGTH, SENSORS)
         labels = (torch.rand(len(windows), 1) < 0.1).float()
         loader: Loader = DataLoader(InMemory(windows, labels), BATCH, shuffle=True, collate_fn=lambda batch: batch)
-        what = f"training, LSTM {name}, windows in memory"
-        yield _row(what, hidden, layers, loader, windows, labels, time.process_time)
+        yield _row(f"training, LSTM {name}, windows in memory", hidden, layers, loader, windows, labels)
     with tempfile.TemporaryDirectory() as folder:
         data = _line(Path(folder) / "line")
         for name, (hidden, layers, batches) in SIZES.items():
             some = Subset(data, torch.randperm(len(data))[: BATCH * batches].tolist())
             windows, labels = data.collate_fn([some[index] for index in range(len(some))])
-            loader = DataLoader(
-                some, BATCH, shuffle=True, collate_fn=data.collate_fn, num_workers=1, persistent_workers=True
-            )
-            what = f"training, LSTM {name}, from a dataset, one loading process"
-            yield _row(what, hidden, layers, loader, windows, labels, time.perf_counter)
+            loader = DataLoader(some, BATCH, shuffle=True, collate_fn=data.collate_fn)
+            yield _row(f"training, LSTM {name}, from a dataset", hidden, layers, loader, windows, labels)
 
 
-def _row(
-    name: str, hidden: int, layers: int, loader: Loader, windows: Tensor, labels: Tensor, clock: Callable[[], float]
-) -> Row:
+def _row(name: str, hidden: int, layers: int, loader: Loader, windows: Tensor, labels: Tensor) -> Row:
     config = TrainingConfig(hidden_size=hidden, num_layers=layers, batch_size=BATCH, device="cpu", threads=1)
     trained, bare = (CastingLSTM(windows.shape[2], hidden, layers, config.dropout) for _ in range(2))
     trainer = SequenceModelTrainer(trained, config, loader, loader)
@@ -90,18 +83,21 @@ def _row(
             nn.utils.clip_grad_norm_(bare.parameters(), config.gradient_clip)
             optimizer.step()
 
-    def seconds(work: Callable[[], object]) -> float:
-        began_s = clock()
-        work()
-        return clock() - began_s
-
-    bare_epoch(), trainer.train_epoch()  # what is done once only
-    taken_s = [[(seconds(trainer.train_epoch), seconds(bare_epoch)) for _ in range(TURNS)] for _ in range(REPETITIONS)]
+    _seconds(bare_epoch), _seconds(trainer.train_epoch)  # what is done once only
+    taken_s = [
+        [(_seconds(trainer.train_epoch), _seconds(bare_epoch)) for _ in range(TURNS)] for _ in range(REPETITIONS)
+    ]
     ours, theirs = (
         [TURNS * len(windows) / sum(turn[which] for turn in turns) for turns in taken_s] for which in (0, 1)
     )
     median = statistics.median(theirs)
     return row(name, ours, "windows/s", f"{median:,.0f} of a bare loop", median, AT_LEAST)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began_s = time.process_time()
+    work()
+    return time.process_time() - began_s
 
 
 def _line(path: Path) -> CastingSequenceDataset:

@@ -40,8 +40,7 @@ FLAT = 1.2
 """Most memory that eight times the data may take, against once. Their rows are 166 MB: held, they would be over it."""
 
 FASTER = 10.0
-"""Least speed of loading, against training: a process that loads beside it is then never waited for, and a training
-that loads by itself loses a tenth at most."""
+"""Least speed of loading, against training: it then costs a tenth of a training's time at most."""
 
 SETTINGS = {
     "hidden_size": 48, "num_layers": 1, "pooling": "last_max", "inputs": "change", "dropout": 0.1, "window_length": 120,

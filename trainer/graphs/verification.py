@@ -103,7 +103,7 @@ def made_harder(windows: Float32Array, rng: np.random.Generator) -> Float32Array
 def golden_windows(graph: ServingGraph, data: CastingSequenceDataset, seed: int) -> Golden:
     """Eight windows to prove a provider with: positives, negatives near events, plain ones; some with much missing."""
     rng = np.random.default_rng(seed)
-    positive, near = (np.flatnonzero(data.kinds == kind) for kind in (POSITIVE, NEAR))
+    positive, near = np.flatnonzero(data.kinds >= POSITIVE), np.flatnonzero(data.kinds == NEAR)
     chosen = [rng.choice(group, min(3, group.size), replace=False) for group in (positive, near)]
     rest = rng.choice(len(data), GOLDEN_WINDOWS - sum(map(len, chosen)))
     windows = data.raw(np.concatenate([*chosen, rest]))

@@ -41,9 +41,10 @@ class EpochSampler(Sampler[int]):
     """Draws an epoch: a share of each kind of window, or positives and negatives in a chosen ratio.
 
     By shares, a window is drawn at most once. With `balance`, the epoch is as long as the shares make it, but that
-    part of it is positive; near and plain negatives keep the ratio of their shares. Where a kind has too few windows,
-    all of them are drawn as often as they go, and the rest once more. A repeated window has the index
-    c · len(dataset) + i in its c-th further copy, so that `CastingSequenceDataset` varies the copies differently.
+    part of it is positive, as many for each target, so that a frequent one does not crowd out a rare one; near and
+    plain negatives keep the ratio of their shares. Where a kind has too few windows, all of them are drawn as often as
+    they go, and the rest once more. A repeated window has the index c · len(dataset) + i in its c-th further copy, so
+    that `CastingSequenceDataset` varies the copies differently.
 
     Several processes each take every `world`-th window of one common order, so that a step of all of them together
     sees what a step of one process with the whole batch would. All get equally many: up to world - 1 windows of the
@@ -78,11 +79,14 @@ class EpochSampler(Sampler[int]):
             raise ValueError(f"expected a rank below {world}, got {rank}")
         self._dataset = dataset
         kinds = dataset.kinds
-        groups = [np.flatnonzero(kinds == kind) for kind in (POSITIVE, NEAR, PLAIN)]
-        counts = [
+        groups = [np.flatnonzero(kinds >= POSITIVE), np.flatnonzero(kinds == NEAR), np.flatnonzero(kinds == PLAIN)]
+        wanted = [
             int(np.ceil(group.size * share)) for group, share in zip(groups, (positive, near, plain), strict=True)
         ]
-        wanted = counts if balance is None else _balanced(counts, balance)
+        if balance is not None:
+            wanted = _balanced(wanted, balance)
+            of_targets = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds[groups[0]])]
+            groups[:1], wanted[:1] = of_targets, _evenly(wanted[0], len(of_targets))
         row_type = np.int32 if len(kinds) <= np.iinfo(np.int32).max else np.int64
         self._groups: list[tuple[_Indices, int]] = [
             (group.astype(row_type), count) for group, count in zip(groups, wanted, strict=True)
@@ -113,6 +117,11 @@ class EpochSampler(Sampler[int]):
         copies = [group + copy * np.int64(len(self._dataset)) for copy in range(whole)]
         once_more = rng.choice(group, rest, replace=False) + whole * np.int64(len(self._dataset))
         return np.concatenate([*copies, once_more])
+
+
+def _evenly(count: int, parts: int) -> list[int]:
+    """A number in so many parts that differ by one at most."""
+    return [count // parts + (part < count % parts) for part in range(parts)]
 
 
 def _balanced(counts: list[int], balance: float) -> list[int]:

@@ -28,7 +28,8 @@ SHORTEST = 8
 """Rows below which a window of variable length says nothing."""
 
 PLAIN, NEAR, POSITIVE = 0, 1, 2
-"""What a window is for sampling: a plain negative, one near an event or look-alike, a positive of any target."""
+"""What a window is for sampling: a plain negative, one near an event or look-alike, a positive of the first target;
+those of the k-th further target are POSITIVE + k. One that is positive for several is of the target with the fewest."""
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -135,17 +136,24 @@ def index_windows(
         due = due[(truth[offset + due] != LEFT_OUT).any(axis=1)]
         lasts.append((offset + due).astype(row_type))
         decoys = [event for event in events if event.look_alike_of in {None, *imitated}]
-        kinds.append(_kinds(times[due], truth[offset + due], decoys, rules))
+        kinds.append(_negatives(times[due], decoys, rules))
         stretches.append(offset + np.flatnonzero(plan.restarted | (np.arange(info.rows) == 0)))
-    last, kind, begins = (torch.from_numpy(np.concatenate(parts)) for parts in (lasts, kinds, stretches))
-    return WindowIndex(last, kind, torch.from_numpy(truth), begins, rules.length, shortest)
+    last, kind, begins = (np.concatenate(parts) for parts in (lasts, kinds, stretches))
+    _mark_positives(kind, truth[last] == 1)
+    held = [torch.from_numpy(array) for array in (last, kind, truth, begins)]
+    return WindowIndex(held[0], held[1], held[2], held[3], rules.length, shortest)
 
 
-def _kinds(times: Int64Array, truth: Int8Array, events: list[Event], rules: WindowRules) -> Int8Array:
+def _mark_positives(kinds: Int8Array, positive: BoolArray) -> None:
+    """Of windows that are positive [n, target], each for the rarest of its targets."""
+    for target in np.argsort(-positive.sum(axis=0), kind="stable").tolist():
+        kinds[positive[:, target]] = POSITIVE + target
+
+
+def _negatives(times: Int64Array, events: list[Event], rules: WindowRules) -> Int8Array:
     kinds = np.full(times.size, PLAIN, np.int8)
     span_ms = rules.length * rules.period_ms
     for event in events:
         # Any window that sees a row of it, and those just after, where the model must let go again.
         kinds[(times >= event.onset_ms) & (times < event.ignore_until_ms + span_ms)] = NEAR
-    kinds[(truth == 1).any(axis=1)] = POSITIVE
     return kinds

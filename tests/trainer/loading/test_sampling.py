@@ -24,8 +24,8 @@ class Kinds:
         self.epochs.append(epoch)
 
 
-def windows(positive: int, near: int, plain: int) -> Kinds:
-    kinds = np.repeat(np.array([POSITIVE, NEAR, PLAIN], np.int8), [positive, near, plain])
+def windows(positive: int, near: int, plain: int, of_second: int = 0) -> Kinds:
+    kinds = np.repeat(np.array([POSITIVE, NEAR, PLAIN, POSITIVE + 1], np.int8), [positive, near, plain, of_second])
     return Kinds(np.random.default_rng(0).permutation(kinds))
 
 
@@ -64,12 +64,12 @@ def test_fixed_is_the_same_in_every_epoch_and_in_order() -> None:
 
 @settings(deadline=None)
 @given(
-    st.tuples(st.integers(1, 30), st.integers(0, 30), st.integers(1, 200)),
+    st.tuples(st.integers(1, 30), st.integers(0, 30), st.integers(1, 200), st.integers(0, 300)),
     st.floats(0.05, 0.95),
     st.integers(0, 3),
 )
-def test_balanced_keeps_length_and_ratio_and_repeats_evenly(
-    counts: tuple[int, int, int], balance: float, epoch: int
+def test_balanced_keeps_length_and_ratio_gives_each_target_as_many_and_repeats_evenly(
+    counts: tuple[int, int, int, int], balance: float, epoch: int
 ) -> None:
     data = windows(*counts)
     shares = {"near": 0.5, "plain": 0.3, "seed": 2}
@@ -78,10 +78,11 @@ def test_balanced_keeps_length_and_ratio_and_repeats_evenly(
     drawn = list(sampler)
     assert len(drawn) == len(set(drawn)) == len(sampler) == len(EpochSampler(data, **shares))
     which = [index % len(data) for index in drawn]
-    positive = sum(data.kinds[index] == POSITIVE for index in which)
-    assert abs(positive - balance * len(drawn)) <= 1
+    first, second = (sum(data.kinds[index] == POSITIVE + target for index in which) for target in (0, 1))
+    assert abs(first + second - balance * len(drawn)) <= 1
+    assert second == 0 if not counts[3] else 0 <= first - second <= 1
     times = Counter(which)
-    for kind in (POSITIVE, NEAR, PLAIN):
+    for kind in (POSITIVE, POSITIVE + 1, NEAR, PLAIN):
         drawn_times = [times[index] for index in np.flatnonzero(data.kinds == kind).tolist()]
         assert max(drawn_times, default=0) - min(drawn_times, default=0) <= 1
 
