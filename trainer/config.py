@@ -48,8 +48,8 @@ class AlertSettings:
     off_delay_ms: Count = 30_000
     cooldown_ms: Count = 60_000
     severity: Severity = "critical"
-    false_per_strand_day: Annotated[float, Meta(ge=0)] = 2.0
-    min_lead_s: Annotated[float, Meta(ge=0)] = 0.0
+    false_per_strand_day: Finite0 = 2.0
+    min_lead_s: Finite0 = 0.0
 
 
 # Delays and targets are assumed, no source; they wait for a caster engineer. Sticker: on 1-3 s, off 30-60 s, at most
@@ -238,7 +238,8 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
         at = path.strip("`").removeprefix("$.") or "the top level"
-        raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}") from None
+        hint = f": write [{filled[at]!r}]" if isinstance(filled.get(at), str) and "`array`" in what else ""
+        raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}{hint}") from None
     check_model(config)
     return config
 

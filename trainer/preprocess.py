@@ -208,7 +208,10 @@ class SequencePreprocessor:
             sensor_names: for the log.
         """
         running: RunningStatistics | None = None
-        for sequence in sequences:
+        for values in sequences:
+            sequence = np.asarray(values, np.float32)
+            if sequence.ndim != 2:
+                raise ValueError(f"expected sequences of rows and sensors [n, s], got shape {sequence.shape}")
             running = running or RunningStatistics(sequence.shape[1])
             running.add(sequence)
         if running is None:

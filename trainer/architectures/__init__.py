@@ -32,6 +32,10 @@ _TOLD = {"model_type", "parameters"}
 """What a manifest's `architecture` says besides the constructor's arguments."""
 
 
+MOST_PARAMETERS = 1_000_000_000
+"""Of a model: 16 GB with gradients and the optimiser's moments, far beyond what windows of sensors can use."""
+
+
 def architecture_names() -> list[str]:
     """The architectures there are: the names of their files."""
     return sorted(path.stem for folder in __path__ for path in Path(folder).glob("*.py") if path.stem not in _PARTS)
@@ -46,7 +50,11 @@ def check_model(config: "TrainingConfig") -> None:
     import torch
 
     with torch.device("meta"):  # shapes only: neither memory nor random numbers
-        build_model(config, 1, 1)
+        numbers = sum(parameter.numel() for parameter in build_model(config, 1, 1).parameters())
+    if numbers > MOST_PARAMETERS:
+        raise UsageError(
+            f"expected a model of {MOST_PARAMETERS:,} parameters at most, got {numbers:,} at hidden_size or num_layers"
+        )
 
 
 def build_model(config: "TrainingConfig", input_size: int, output_size: int) -> "SequenceModel":

@@ -1,8 +1,10 @@
 """How commands talk: results on stdout, progress on stderr; a bar on a terminal, plain lines elsewhere."""
 
 import json
+import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +50,20 @@ def _lines(what: str, total: float, unit: str) -> Advance:
 
 
 def tell(result: Mapping[str, object], sentences: list[str], *, as_json: bool) -> None:
-    """Print a command's result: one JSON object for a machine, sentences for a person."""
-    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(sentences), flush=True)
+    """Print a command's result: one JSON object for a machine, sentences for a person, as wide as the terminal."""
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False), flush=True)
+        return
+    lines = sentences
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [part for line in sentences for part in _wrapped(line, width)]
+    print("\n".join(lines), flush=True)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Between words, and what follows a little further in; a row of a table that fits stays as it is."""
+    return [line] if len(line) <= width else textwrap.wrap(line, width, subsequent_indent="  ")
 
 
 def require_writable(out: Path) -> None:

@@ -25,7 +25,7 @@ def training_progress(
     """
     console = console or Console(stderr=True)
     if not console.is_terminal:
-        yield lambda record: print(of() + _line(record, epochs), file=sys.stderr, flush=True), None
+        yield lambda record: print(of() + _line(record, epochs, whole=True), file=sys.stderr, flush=True), None
         return
     columns = (TextColumn("{task.description}"), BarColumn(8), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, transient=True) as progress:
@@ -58,11 +58,13 @@ class _Bar:
         )
 
 
-def _line(record: "EpochRecord", epochs: int) -> str:
+def _line(record: "EpochRecord", epochs: int, *, whole: bool = False) -> str:
+    """An epoch in a line; the whole of it does not fit 80 columns, and on a terminal the bar says the rest."""
     notes = [
         f"epoch {record.epoch}/{epochs}: loss {record.train_loss:.4f}",
         f"validation {record.validation_loss:.4f}",
         f"ROC-AUC {record.roc_auc:.4f}",
+        *([f"lr {record.learning_rate:.1e}", f"{record.windows_per_second:,.0f} seq/s"] if whole else []),
         f"{record.seconds:.1f} s",
     ]
     if record.skipped_steps:

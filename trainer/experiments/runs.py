@@ -21,6 +21,12 @@ import msgspec
 from models.errors import ContractError
 from trainer.config import TrainingConfig
 
+TRAINING = 2
+"""Raise it when the same configuration trains another network: runs from before are then made again.
+
+2: balanced sampling gives every target as many positive windows.
+"""
+
 
 class Scores(msgspec.Struct, frozen=True):
     """How one split's judged windows were scored: means over the targets, and each target."""
@@ -73,13 +79,13 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_key(config: TrainingConfig, data_fingerprint: str) -> str:
-    """A digest of all that decides a run: every field of its configuration, the seed among them, and the data."""
-    return _digest([config.as_dict(), data_fingerprint])
+    """A digest of all that decides a run: training's version, every field of its configuration, and the data."""
+    return _digest([TRAINING, config.as_dict(), data_fingerprint])
 
 
 def configuration_key(config: TrainingConfig, data_fingerprint: str) -> str:
     """A digest of all that decides a run but the seed."""
-    return _digest([{**config.as_dict(), "seed": None}, data_fingerprint])
+    return _digest([TRAINING, {**config.as_dict(), "seed": None}, data_fingerprint])
 
 
 def _digest(said: Any) -> str:

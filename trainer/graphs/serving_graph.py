@@ -56,7 +56,7 @@ class ServingGraph(RawModel):
 
 def to_onnx(graph: ServingGraph, rules: WindowRules, sensors: int) -> bytes:
     """Export to one self-contained ONNX file with a symbolic batch; quietly, and without traces of this machine."""
-    with _quiet():
+    with _quiet(), torch.no_grad():  # with gradients an LSTM may be in segments, see `gradient_checkpointing`
         from onnxscript import ir
 
         from trainer.graphs import graph_passes

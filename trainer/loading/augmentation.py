@@ -23,7 +23,7 @@ from models.errors import UsageError
 from models.windows import BoolArray, Float32Array, Int64Array
 from trainer.datasets.records import Symmetry
 
-Amount = Annotated[float, Meta(ge=0)]
+Amount = Annotated[float, Meta(ge=0, le=10)]
 
 _STREAM = 2
 """Tells this module's draws from others of the same seed and epoch."""
@@ -50,7 +50,7 @@ class AugmentationSettings:
     jitter: Amount = 0.0
     scaling: Amount = 0.0
     time_warp: Amount = 0.0
-    shift: Annotated[int, Meta(ge=0)] = 0
+    shift: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     mixup: Amount = 0.0
     symmetry: bool = False
 

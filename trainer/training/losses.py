@@ -52,8 +52,8 @@ def build_loss(config: TrainingConfig) -> nn.Module:
 
 
 def as_columns(labels: Tensor) -> Tensor:
-    """Labels [b, k], also of one target that came as [b]."""
-    return labels[:, None] if labels.dim() == 1 else labels
+    """Labels float32 [b, k], also of one target that came as [b], or as whole numbers."""
+    return (labels[:, None] if labels.dim() == 1 else labels).float()
 
 
 def label_weights(labels_bk: Tensor, total: Callable[[Tensor], Tensor] = lambda counts: counts) -> Tensor:

@@ -21,7 +21,7 @@ class Schedule:
 
     `plateau` halves it when the validation ROC-AUC has not grown, by however little, for `scheduler_patience` epochs;
     `cosine` lowers it epoch by epoch to zero at `num_epochs`; `one_cycle` raises it to `learning_rate` and lowers it
-    step by step, once over all `num_epochs`; `none` leaves it.
+    step by step, once over all `num_epochs`, and leaves it there if they are more; `none` leaves it.
 
     Args:
         optimizer: whose rate.
@@ -43,7 +43,7 @@ class Schedule:
 
     def after_step(self) -> None:
         """Call after each step that was taken."""
-        if isinstance(self._scheduler, OneCycleLR):
+        if isinstance(self._scheduler, OneCycleLR) and self._scheduler.last_epoch + 1 < self._scheduler.total_steps:
             self._scheduler.step()
 
     def after_epoch(self, roc_auc: float) -> None:

@@ -68,6 +68,7 @@ class SequenceModelTrainer:
 
     Raises:
         TrainingError: device or precision are not there.
+        UsageError: the training loader does not know its length.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class SequenceModelTrainer:
         self._checkpoints = checkpoints
         everything = {"config": config.as_dict(), "processes": self.world.size, **(identity or {})}
         self._identity = json.loads(json.dumps(everything))  # as it will be read back
-        self._steps = len(cast("Sized", train_loader))
+        self._steps = _steps_of(train_loader)
         self._step = TrainingStep(self.model, config, self.world)
         self.criterion = self._step.criterion
         self.optimizer = self._step.optimizer
@@ -273,6 +274,16 @@ class SequenceModelTrainer:
 
     def _copy_of_weights(self) -> dict[str, Tensor]:
         return copy.deepcopy(self.model.state_dict())
+
+
+def _steps_of(loader: Loader) -> int:
+    try:
+        return len(cast("Sized", loader))
+    except TypeError:
+        raise UsageError(
+            "expected a loader that knows its number of batches, got one without len() at train_loader: load from a "
+            "dataset with a length"
+        ) from None
 
 
 def window_scores(probabilities: Float32Array, labels: Float32Array) -> dict[str, float]:

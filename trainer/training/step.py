@@ -114,7 +114,7 @@ class TrainingStep:
         """Logits [b, target] in float32 of some of a batch's windows."""
         sequences, _, *lengths = batch
         with self.precision.autocast():
-            inputs = sequences[part].to(self._world.device, non_blocking=True)
+            inputs = sequences[part].to(self._world.device, torch.float32, non_blocking=True)
             logits: Tensor = self._model(inputs, *(length[part] for length in lengths[:1]))
         return logits.float()
 

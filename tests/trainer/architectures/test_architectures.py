@@ -123,6 +123,7 @@ def test_options_of_an_architecture_reach_its_constructor() -> None:
             {"model_type": "attention_lstm", "hidden_size": 100},
             "expected hidden_size a multiple of 8 attention_heads, got 100 of model_type=attention_lstm",
         ),
+        ({"hidden_size": 16384, "num_layers": 64}, "expected a model of 1,000,000,000 parameters at most, got 136,"),
         ({"model": 3}, "expected `object`, got `int` at model of the configuration"),
     ],
 )

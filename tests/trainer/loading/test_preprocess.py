@@ -225,5 +225,7 @@ class TestPreprocessor:
         assert torch.equal(preprocess.overwrite(torch.from_numpy(windows.copy())), expected)
 
     def test_nothing_to_fit_to_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"rows and sensors \[n, s\], got shape \(3,\)"):
+            SequencePreprocessor().fit(np.zeros((2, 3), np.float32))
         with pytest.raises(ValueError, match="at least one sequence"):
             SequencePreprocessor().fit([])

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 from support.small_line import write_leaky, write_small_line, write_tampered
 from support.small_training import CONFIG, Linear, loader, mean_of_first_sensor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
 from models.errors import UsageError
 from trainer import cli
@@ -79,6 +80,9 @@ class TestConfiguration:
             ("hidden_size.x=3", "hidden_size"),
             ("hidden_size", "key=value"),
             ("device=banana", "device of --set"),
+            ("targets=sticker", r"got `str` at targets of --set: write \['sticker'\]"),
+            ("alert.sticker.min_lead_s=inf", r"1e\+30 at alert"),
+            ("augmentation.jitter=inf", "augmentation.jitter"),
             ("device=cuda:x", "device of --set"),
         ],
     )
@@ -122,6 +126,24 @@ class Worsening(nn.Module):
 
 
 class TestTrainer:
+    def test_takes_the_windows_and_labels_that_a_plain_loader_gives(self) -> None:
+        batches = list(mean_of_first_sensor())
+        windows, labels = (torch.cat(part) for part in zip(*batches, strict=True))
+        losses = [
+            SequenceModelTrainer(Linear(), CONFIG, loader(*given), loader(*given)).validate()["loss"]
+            for given in ((windows, labels), (windows.double(), labels.squeeze().long()))
+            if torch.manual_seed(0)
+        ]
+        assert losses[0] == losses[1]
+
+    def test_a_loader_without_a_length_is_refused(self) -> None:
+        class Stream(IterableDataset[tuple[Tensor, ...]]):
+            def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+                yield torch.zeros(4, 2), torch.zeros(1)
+
+        with pytest.raises(UsageError, match="knows its number of batches, got one without len"):
+            SequenceModelTrainer(Linear(), CONFIG, DataLoader(Stream(), 8), mean_of_first_sensor())
+
     def test_learns_what_can_be_learnt(self) -> None:
         torch.manual_seed(0)
         trainer = SequenceModelTrainer(Linear(), CONFIG, mean_of_first_sensor(), mean_of_first_sensor(32))

@@ -56,9 +56,10 @@ def test_elsewhere_each_epoch_is_a_plain_line(capsys: pytest.CaptureFixture[str]
         on_epoch(record(1))
         on_epoch(record(2, best=False, skipped=4))
     first, second = capsys.readouterr().err.splitlines()
-    scores = "ROC-AUC 0.9123, 12.3 s"
-    assert first == f"epoch 1/3: loss 0.5000, validation 0.6000, {scores}, best"
-    assert second == f"epoch 2/3: loss 0.2500, validation 0.3000, {scores}, 4 skipped"
+    scores = "ROC-AUC 0.9123, lr {:.1e}, {:,.0f} seq/s, 12.3 s"
+    told = [scores.format(record(1).learning_rate, record(1).windows_per_second)] * 2
+    assert first == f"epoch 1/3: loss 0.5000, validation 0.6000, {told[0]}, best"
+    assert second == f"epoch 2/3: loss 0.2500, validation 0.3000, {told[1]}, 4 skipped"
 
 
 def test_history_says_how_each_epoch_was_trained() -> None:

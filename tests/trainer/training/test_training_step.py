@@ -56,6 +56,13 @@ class TestSchedules:
         assert seen == sorted(seen[: top + 1]) + sorted(seen[top + 1 :], reverse=True)
         assert seen[-1] < seen[0] < 0.01
 
+    def test_one_cycle_stays_down_when_more_epochs_are_trained_by_hand(self) -> None:
+        trainer = trainer_of(Linear(), replace(CONFIG, num_epochs=2, early_stopping_patience=9, scheduler="one_cycle"))
+        trainer.train_epoch()
+        first, last = trainer.train()
+        trainer.train_epoch()
+        assert trainer.optimizer.param_groups[0]["lr"] == last.learning_rate < first.learning_rate
+
     def test_optimiser_is_the_one_asked_for(self) -> None:
         assert type(trainer_of(Linear()).optimizer) is torch.optim.AdamW
         assert type(trainer_of(Linear(), replace(CONFIG, optimizer="adam")).optimizer) is torch.optim.Adam
