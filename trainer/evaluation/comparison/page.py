@@ -1,9 +1,11 @@
 """A comparison for people: `comparison.md`, written from nothing but `metrics.json`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Metrics = Mapping[str, Any]
+Rows = list[tuple[str, ...]]
+"""The first is the header."""
 
 _NAMES = {
     "roc_auc": "ROC-AUC",
@@ -22,14 +24,14 @@ def as_markdown(metrics: Metrics) -> str:
     """The whole page."""
     lines = ["# Sequence models against baselines", "", f"**{metrics['caveat']}**", "", *_about(metrics)]
     lines += ["", "## The headline: mean over targets", "", *headline_table(metrics)]
-    lines += ["", "## Each recipe and baseline, over its seeds", "", *_seeds(metrics)]
+    lines += ["", "## Each recipe and baseline, over its seeds", "", *_table(seed_rows(metrics))]
     for target, found in metrics["targets"].items():
         lines += ["", f"## {target}", "", *_scores(found)]
         for group, title in (("by_type", "Per defect"), ("by_difficulty", "Per difficulty")):
             lines += _section(f"### {title}", _kinds(found[group], metrics["events"][target], group))
         look_alikes = _look_alikes(found["against_look_alike"], metrics["events"][target])
         lines += _section("### Per look-alike", look_alikes)
-        lines += _section("### Alerts", _alerts(metrics["events"][target]))
+        lines += _section("### Alerts", _table(alert_rows(metrics["events"][target])))
     return "\n".join([*lines, ""])
 
 
@@ -52,10 +54,11 @@ def _about(metrics: Metrics) -> list[str]:
 
 def headline_table(metrics: Metrics) -> list[str]:
     """The chosen sequence model against both baselines, as a Markdown table."""
-    return _comparison(metrics["comparison"])
+    return _table(comparison_rows(metrics["comparison"]))
 
 
-def _comparison(comparison: Metrics) -> list[str]:
+def comparison_rows(comparison: Metrics) -> Rows:
+    """A sequence model against both baselines, score by score."""
     head = ("", "summary", "engineered", "sequence", "sequence - summary", "sequence - engineered")
     rows = [
         (
@@ -68,23 +71,30 @@ def _comparison(comparison: Metrics) -> list[str]:
         )
         for score, one in comparison.items()
     ]
-    return _table(head, rows)
+    return [head, *rows]
 
 
-def _seeds(metrics: Metrics) -> list[str]:
+def seed_rows(metrics: Metrics) -> Rows:
+    """Every contestant over its seeds."""
     head = ("", "seeds", "validation ROC-AUC", "test ROC-AUC", "test PR-AUC", "ROC-AUC - summary")
     rows = []
     for name, one in metrics["seeds"].items():
         above = metrics["recipes"].get(name, {}).get("roc_auc", {"improvement": None, "interval": None})
         spreads = [_spread(one[score]) for score in ("validation_roc_auc", "roc_auc", "pr_auc")]
         rows.append((name, str(len(one["seeds"])), *spreads, _difference(above["improvement"], above["interval"])))
-    return _table(head, rows)
+    return [head, *rows]
 
 
 def _scores(found: Metrics) -> list[str]:
     contestants = found["contestants"]
     rows = [(text, *(_spread(one[score]) for one in contestants.values())) for score, text in _NAMES.items()]
-    return [*_table(("", *contestants), rows), "", "The chosen sequence model:", "", *_comparison(found["comparison"])]
+    return [
+        *_table([("", *contestants), *rows]),
+        "",
+        "The chosen sequence model:",
+        "",
+        *_table(comparison_rows(found["comparison"])),
+    ]
 
 
 def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
@@ -100,7 +110,7 @@ def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
         shares = ["-" if one is None else f"{one['recall']:.0%}" for one in caught]
         rows.append((kind, count, *(_number(aucs.get(name)) for name in events), *shares))
     head = ("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events))
-    return _table(head, rows)
+    return _table([head, *rows])
 
 
 def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
@@ -115,12 +125,14 @@ def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
         happened = next((str(one["happened"]) for one in false if one), "-")
         rows.append((kind, happened, *(_number(aucs.get(name)) for name in events), *(_rate(one) for one in false)))
     head = ("", "happened", *(f"ROC-AUC {name}" for name in events), *(f"false a day {name}" for name in events))
-    return _table(head, rows)
+    return _table([head, *rows])
 
 
-def _alerts(events: Metrics) -> list[str]:
+def alert_rows(events: Metrics) -> Rows:
+    """What operators would feel of every contestant, for one target."""
     first = next(iter(events.values()))
-    rows: list[tuple[str, ...]] = [
+    return [
+        ("", *events),
         ("events caught", *(f"{_number(one['caught'], 1)} of {one['events']}" for one in events.values())),
         (
             f"caught with lead ≥ {first['lead_wanted_s']:g} s",
@@ -139,11 +151,10 @@ def _alerts(events: Metrics) -> list[str]:
         ("alert lasts, median", *(_seconds(one["alert_median_s"]) for one in events.values())),
         ("time with an alert open", *(_percent(one["open_share"]) for one in events.values())),
     ]
-    return _table(("", *events), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
