@@ -24,14 +24,14 @@ def as_markdown(metrics: Metrics) -> str:
     """The whole page."""
     lines = ["# Sequence models against baselines", "", f"**{metrics['caveat']}**", "", *_about(metrics)]
     lines += ["", "## The headline: mean over targets", "", *headline_table(metrics)]
-    lines += ["", "## Each recipe and baseline, over its seeds", "", *_table(seed_rows(metrics))]
+    lines += ["", "## Each recipe and baseline, over its seeds", "", *markdown_table(seed_rows(metrics))]
     for target, found in metrics["targets"].items():
         lines += ["", f"## {target}", "", *_scores(found)]
         for group, title in (("by_type", "Per defect"), ("by_difficulty", "Per difficulty")):
             lines += _section(f"### {title}", _kinds(found[group], metrics["events"][target], group))
         look_alikes = _look_alikes(found["against_look_alike"], metrics["events"][target])
         lines += _section("### Per look-alike", look_alikes)
-        lines += _section("### Alerts", _table(alert_rows(metrics["events"][target])))
+        lines += _section("### Alerts", markdown_table(alert_rows(metrics["events"][target])))
     return "\n".join([*lines, ""])
 
 
@@ -54,7 +54,7 @@ def _about(metrics: Metrics) -> list[str]:
 
 def headline_table(metrics: Metrics) -> list[str]:
     """The chosen sequence model against both baselines, as a Markdown table."""
-    return _table(comparison_rows(metrics["comparison"]))
+    return markdown_table(comparison_rows(metrics["comparison"]))
 
 
 def comparison_rows(comparison: Metrics) -> Rows:
@@ -63,11 +63,11 @@ def comparison_rows(comparison: Metrics) -> Rows:
     rows = [
         (
             _NAMES[score],
-            _number(one["baseline"]),
-            _number(one["engineered"]),
-            _number(one["sequence"]),
-            _difference(one["improvement"], one["interval"]),
-            _difference(one["over_engineered"], one["over_engineered_interval"]),
+            number(one["baseline"]),
+            number(one["engineered"]),
+            number(one["sequence"]),
+            difference(one["improvement"], one["interval"]),
+            difference(one["over_engineered"], one["over_engineered_interval"]),
         )
         for score, one in comparison.items()
     ]
@@ -81,7 +81,7 @@ def seed_rows(metrics: Metrics) -> Rows:
     for name, one in metrics["seeds"].items():
         above = metrics["recipes"].get(name, {}).get("roc_auc", {"improvement": None, "interval": None})
         spreads = [_spread(one[score]) for score in ("validation_roc_auc", "roc_auc", "pr_auc")]
-        rows.append((name, str(len(one["seeds"])), *spreads, _difference(above["improvement"], above["interval"])))
+        rows.append((name, str(len(one["seeds"])), *spreads, difference(above["improvement"], above["interval"])))
     return [head, *rows]
 
 
@@ -89,11 +89,11 @@ def _scores(found: Metrics) -> list[str]:
     contestants = found["contestants"]
     rows = [(text, *(_spread(one[score]) for one in contestants.values())) for score, text in _NAMES.items()]
     return [
-        *_table([("", *contestants), *rows]),
+        *markdown_table([("", *contestants), *rows]),
         "",
         "The chosen sequence model:",
         "",
-        *_table(comparison_rows(found["comparison"])),
+        *markdown_table(comparison_rows(found["comparison"])),
     ]
 
 
@@ -108,9 +108,9 @@ def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
         caught = [one[group].get(kind) for one in events.values()]
         count = next((str(one["events"]) for one in caught if one), "-")
         shares = ["-" if one is None else f"{one['recall']:.0%}" for one in caught]
-        rows.append((kind, count, *(_number(aucs.get(name)) for name in events), *shares))
+        rows.append((kind, count, *(number(aucs.get(name)) for name in events), *shares))
     head = ("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events))
-    return _table([head, *rows])
+    return markdown_table([head, *rows])
 
 
 def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
@@ -123,9 +123,9 @@ def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
         aucs = duels.get(kind, {}).get("roc_auc", {})
         false = [one["false_by_look_alike"].get(kind) for one in events.values()]
         happened = next((str(one["happened"]) for one in false if one), "-")
-        rows.append((kind, happened, *(_number(aucs.get(name)) for name in events), *(_rate(one) for one in false)))
+        rows.append((kind, happened, *(number(aucs.get(name)) for name in events), *(rate(one) for one in false)))
     head = ("", "happened", *(f"ROC-AUC {name}" for name in events), *(f"false a day {name}" for name in events))
-    return _table([head, *rows])
+    return markdown_table([head, *rows])
 
 
 def alert_rows(events: Metrics) -> Rows:
@@ -133,56 +133,62 @@ def alert_rows(events: Metrics) -> Rows:
     first = next(iter(events.values()))
     return [
         ("", *events),
-        ("events caught", *(f"{_number(one['caught'], 1)} of {one['events']}" for one in events.values())),
+        ("events caught", *(f"{number(one['caught'], 1)} of {one['events']}" for one in events.values())),
         (
             f"caught with lead ≥ {first['lead_wanted_s']:g} s",
-            *(_percent(one["recall_with_lead"]) for one in events.values()),
+            *(percent(one["recall_with_lead"]) for one in events.values()),
         ),
-        ("lead before impact, median", *(_seconds(one["lead_median_s"]) for one in events.values())),
-        ("lead before impact, 10th percentile", *(_seconds(one["lead_p10_s"]) for one in events.values())),
+        ("lead before impact, median", *(seconds(one["lead_median_s"]) for one in events.values())),
+        ("lead before impact, 10th percentile", *(seconds(one["lead_p10_s"]) for one in events.values())),
         (
             f"false a strand-day (budget {first['budget_false_per_strand_day']:g})",
-            *(_rate(one["false"]) for one in events.values()),
+            *(rate(one["false"]) for one in events.values()),
         ),
         (
             "seeds that kept it on validation",
             *(f"{one['budget_kept_on_validation']} of {len(one['policies'])}" for one in events.values()),
         ),
-        ("alert lasts, median", *(_seconds(one["alert_median_s"]) for one in events.values())),
-        ("time with an alert open", *(_percent(one["open_share"]) for one in events.values())),
+        ("alert lasts, median", *(seconds(one["alert_median_s"]) for one in events.values())),
+        ("time with an alert open", *(percent(one["open_share"]) for one in events.values())),
     ]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as a Markdown table; the first is its header."""
     lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def _spread(one: Metrics) -> str:
     deviation = one["deviation"]
-    return _number(one["mean"]) + ("" if deviation is None else f" ± {deviation:.4f}")
+    return number(one["mean"]) + ("" if deviation is None else f" ± {deviation:.4f}")
 
 
-def _difference(value: float | None, interval: Sequence[float] | None) -> str:
+def difference(value: float | None, interval: Sequence[float] | None) -> str:
+    """A difference with its interval."""
     if value is None:
         return "-"
     return f"{value:+.4f}" + ("" if interval is None else f" [{interval[0]:+.4f}, {interval[1]:+.4f}]")
 
 
-def _rate(false: Metrics | None) -> str:
+def rate(false: Metrics | None) -> str:
+    """False alerts a strand-day with their interval."""
     if false is None or false["per_strand_day"] is None:
         return "-"
     low, high = false["per_strand_day_95"]
     return f"{false['per_strand_day']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def number(value: float | None, digits: int = 4) -> str:
+    """A number, or a dash."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
+    """Seconds, or a dash."""
     return "-" if value is None else f"{value:.1f} s"
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A share, or a dash."""
     return "-" if share is None else f"{share:.1%}"
