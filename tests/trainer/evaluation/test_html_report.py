@@ -245,6 +245,18 @@ class TestOddData:
         assert alarmed.tiles[0] == "0 of 6"  # it alarms from the first window on, and so says nothing new
         assert "nothing, open for 190 s" in alarmed.text
 
+    def test_sequences_too_short_for_a_window(self, tmp_path: Path) -> None:
+        with DatasetWriter(
+            tmp_path / "plant", line="import/table", seed=0, period_ms=1000, sensors=SENSORS, targets=("leak",)
+        ) as writer:
+            for number, split in enumerate(("train", "validation", "test")):
+                writer.add(sequence(f"s{number}", np.full((5, 2), number, np.float32)), (), split)
+        bundle = flow_bundle(tmp_path / "flow", 4.0)
+        evaluation = evaluate_bundle(Predictor(bundle), Dataset.open(tmp_path / "plant"))
+        found = report(evaluation, bundle, tmp_path / "out")
+        assert found.tiles == ["0 of 0", "-", "-", "-", "-"]
+        assert "No window of these sequences is positive or negative of leak." in found.text
+
     def test_names_are_text_whatever_is_in_them(self, tmp_path: Path) -> None:
         kind = "<script>alert('&')</script>"
         with DatasetWriter(
