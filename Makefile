@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test bench check fix kafka models models-tiny series recording lock clean
+.PHONY: help setup setup-worker demo test bench check fix kafka models models-tiny series results-table recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,7 +56,7 @@ models: data/line-v1/dataset.json ## the best bundle of each architecture and it
 	  --out models/sequence/casting-attention-lstm; attention=$$?; wait $$others && exit $$attention
 	for name in cnn-lstm lstm attention-lstm; do \
 	  $(BIN)/trainer evaluate --data data/line-v1 --bundle casting-$$name \
-	    --out models/sequence/evaluation/casting-$$name || exit; done
+	    --with models/sequence/evaluation/line-v1 --out models/sequence/evaluation/casting-$$name || exit; done
 
 models-tiny: $(VENV)/.dev ## the demo's bundle and its evaluation anew, about 5 minutes; look at EXPERIMENTS.md first
 	rm -rf data/models
@@ -77,6 +77,9 @@ SERIES := --set threads=1 --weights runs/line-v1/weights --runs models/sequence/
 series: data/line-v1/dataset.json ## five seeds of each architecture, an hour and more; goes on where it stopped
 	$(BIN)/trainer series --data data/line-v1 --recipe cnn_lstm --recipe lstm $(SERIES) & \
 	$(BIN)/trainer series --data data/line-v1 --recipe attention_lstm $(SERIES); wait
+
+results-table: $(VENV)/.dev ## the table of results in README.md anew, from the comparison's metrics.json
+	$(BIN)/python -m trainer.evaluation.comparison.results_table models/sequence/evaluation/line-v1/metrics.json README.md
 
 recording: $(VENV)/.dev ## the recorded line of the demo anew
 	$(BIN)/trainer simulate --recording models/recordings/line.npz --force

@@ -2,14 +2,17 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from models.errors import UsageError
 from trainer.commands.console import progress, require_writable, tell
 
 if TYPE_CHECKING:
+    from models.bundle import Bundle
     from trainer.evaluation.evaluate import Evaluation
 
 
@@ -21,20 +24,30 @@ def command(
         typer.Option(help="Which sequences; `all` for a line the bundle was not trained on."),
     ] = "test",
     out: Annotated[Path | None, typer.Option(help="Write the report into this folder too.", show_default=False)] = None,
+    with_: Annotated[
+        Path | None,
+        typer.Option("--with", help="Folder of metrics.json and profile.json to show. (default: OUT)"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Judge an exported bundle by window and, as the operator meets it, by event.
 
     Every due window goes through ONNX Runtime and the worker's own alert rules.
+    --out writes SPLIT.json, SPLIT.md, SPLIT.svg and SPLIT.html: one page with
+    curves, events, misses, false alarms and the data card that needs no
+    network. What `trainer compare` and `trainer profile` left in OUT, or in
+    --with DIR, is shown in it too.
 
     Example:
-      trainer evaluate --data data/line --bundle tiny-sticker --split test
+      trainer evaluate --data data/line --bundle tiny-sticker --out runs/mine
     """
     from models.bundle import read
     from models.runtime import Predictor
     from trainer.datasets.dataset import Dataset
     from trainer.evaluation.evaluate import evaluate_bundle
 
+    if with_ is not None and (out is None or not with_.is_dir()):
+        raise UsageError(f"expected a folder beside --out, got {with_} at --with: name both, or leave it out")
     if out is not None:
         require_writable(out)
     loaded = read(bundle)
@@ -44,11 +57,22 @@ def command(
     with progress("scoring", count, "sequences") as advance:
         evaluation = evaluate_bundle(predictor, dataset, split, advance, at_once=len(os.sched_getaffinity(0)))
     if out is not None:
-        from trainer.evaluation.report import write_report
-
-        for path in write_report(evaluation, out):
-            print(f"wrote {path}", file=sys.stderr)
+        _write(evaluation, loaded, out, with_ or out)
     tell(evaluation.as_dict(), _table(evaluation), as_json=as_json)
+
+
+def _write(evaluation: "Evaluation", bundle: "Bundle", out: Path, beside: Path) -> None:
+    from trainer.datasets.describe import describe
+    from trainer.evaluation.html_report.beside import read_beside
+    from trainer.evaluation.html_report.page import write_html
+    from trainer.evaluation.report import write_report
+
+    found = read_beside(beside, evaluation)
+    with progress("describing", sum(entry.rows for entry in evaluation.dataset.sequences()), "scans") as advance:
+        # It was held to its fingerprint before it was judged.
+        facts = replace(describe(evaluation.dataset, advance), verified=True)
+    for path in (*write_report(evaluation, out), write_html(evaluation, bundle, facts, found, out)):
+        print(f"wrote {path}", file=sys.stderr)
 
 
 def _table(evaluation: "Evaluation") -> list[str]:

@@ -180,7 +180,8 @@ def _sensors(facts: DatasetFacts) -> Section:
         (
             sensor.name,
             sensor.unit,
-            *("-" if value is None else f"{value:.4g}" for value in (sensor.min, sensor.median, sensor.max)),
+            # + 0.0: a zero has no sign.
+            *("-" if value is None else f"{value + 0.0:.4g}" for value in (sensor.min, sensor.median, sensor.max)),
             percent(sensor.missing, 1),
         )
         for sensor in facts.sensors

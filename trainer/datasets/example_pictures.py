@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from models.features import Sensor, stem
 from trainer.datasets.examples import Trace
+from trainer.datasets.records import Event
 from trainer.svg import BLUE, GREEN, GREY, ORANGE, RED, svg_style, svg_text
 
 ROWS = 6
 """So many sensors are shown at most."""
 
-_MARKS: dict[str, tuple[str, Any]] = {
+MARKS: dict[str, tuple[str, Any]] = {
     "onset": (GREY, (0, (4, 2))),
     "detectable": (ORANGE, (0, (5, 1.5, 1, 1.5))),
     "end": (GREEN, (0, (1, 1.2))),
@@ -72,8 +73,8 @@ def _draw_column(column: Any, trace: Trace, rows: Sequence[int]) -> None:
         touched = index in trace.touched
         seconds, values = thinned(*joined(trace.seconds, trace.values[:, index]))
         axes.plot(seconds / scale, values, color=BLUE if touched else GREY, linewidth=0.9)
-        for name, second in moments(trace).items():
-            colour, dashes = _MARKS[name]
+        for name, second in moments(event).items():
+            colour, dashes = MARKS[name]
             axes.axvline(second / scale, color=colour, linestyle=dashes, linewidth=1.2, zorder=1.5)
         axes.tick_params(labelsize=7, length=2.5, width=0.6)
         axes.spines[["top", "right"]].set_visible(False)
@@ -82,9 +83,8 @@ def _draw_column(column: Any, trace: Trace, rows: Sequence[int]) -> None:
     column[-1].set_xlabel(f"{'min' if in_minutes else 's'} after the onset", fontsize=7.5)
 
 
-def moments(trace: Trace) -> dict[str, float]:
+def moments(event: Event) -> dict[str, float]:
     """What is marked, in seconds from the onset; of moments that fall together only the one that says more."""
-    event = trace.event
     found = {"onset": 0.0}
     if event.target is not None and event.detectable_ms > event.onset_ms:
         found["detectable"] = (event.detectable_ms - event.onset_ms) / 1000
@@ -115,8 +115,8 @@ def _legend(figure: Any, traces: Sequence[Trace]) -> None:
     lines = [Line2D([], [], color=BLUE, label=touched)]
     if any(set(shown_sensors(traces)) - set(trace.touched) for trace in traces):
         lines.append(Line2D([], [], color=GREY, label="not touched" if all(known) else "others"))
-    drawn = {name for trace in traces for name in moments(trace)}
-    for name, (colour, dashes) in _MARKS.items():
+    drawn = {name for trace in traces for name in moments(trace.event)}
+    for name, (colour, dashes) in MARKS.items():
         if name in drawn:
             lines.append(Line2D([], [], color=colour, linestyle=dashes, linewidth=1.2, label=name))
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=7.5)

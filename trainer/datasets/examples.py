@@ -117,21 +117,30 @@ def trace(dataset: Dataset, event: Event, split: Split) -> Trace:
         split=split,
         seconds=(time_ms[shown] - event.onset_ms) / 1000,
         values=data.values[shown],
-        touched=touched or most_changed(data, event),
+        touched=touched or most_changed(data, event.onset_ms, event.end_ms),
     )
 
 
-def most_changed(data: SequenceData, event: Event, count: int = _UNKNOWN_SENSORS) -> tuple[int, ...]:
+def most_changed(
+    data: SequenceData, first_ms: int, last_ms: int, count: int = _UNKNOWN_SENSORS, among: Sequence[int] = ()
+) -> tuple[int, ...]:
     """The sensors that leave their level of the minute before furthest, measured by their own unrest in it.
+
+    Args:
+        data: the sequence.
+        first_ms: first time of the stretch.
+        last_ms: its last time.
+        count: how many at most.
+        among: indices to choose from; empty for all.
 
     Returns:
         Their indices, rising.
     """
     time_ms = data.event_time_ms
-    before = data.values[(time_ms >= event.onset_ms - _BEFORE_MS) & (time_ms < event.onset_ms)]
-    during = data.values[(time_ms >= event.onset_ms) & (time_ms <= event.end_ms)]
+    before = data.values[(time_ms >= first_ms - _BEFORE_MS) & (time_ms < first_ms)]
+    during = data.values[(time_ms >= first_ms) & (time_ms <= last_ms)]
     changes = [_change(before[:, column], during[:, column], values) for column, values in enumerate(data.values.T)]
-    return tuple(sorted(sorted(range(len(changes)), key=lambda index: (-changes[index], index))[:count]))
+    return tuple(sorted(sorted(among or range(len(changes)), key=lambda index: (-changes[index], index))[:count]))
 
 
 def _change(before: npt.NDArray[np.float32], during: npt.NDArray[np.float32], values: npt.NDArray[np.float32]) -> float:

@@ -1,6 +1,7 @@
 """Running an exported bundle over a dataset's sequences, as the worker would, and scoring what it says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from models.runtime import Predictor
 from trainer.config import default_alert
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.integrity import check_integrity
-from trainer.datasets.labels import LEFT_OUT, label_at
+from trainer.datasets.labels import LEFT_OUT, POSITIVE, label_at
 from trainer.datasets.records import FROM_TOPIC, DatasetInfo, Event
+from trainer.evaluation.comparison.calibration import BoolArray, Float64Array, calibration_error
 from trainer.evaluation.events import EventScores, Trace, judge
 from trainer.evaluation.traces import Advance, Scope, trace_split
 
@@ -28,19 +30,42 @@ FROM_KAFKA = (
 
 
 @dataclass(frozen=True, slots=True)
+class Confusion:
+    """How many windows reach the probability that an alert opens at, by what is true of them."""
+
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetScores:
-    """One target's scores: by window (None where a class is missing) and by event."""
+    """One target's scores: by window (None where a class, or every window, is missing) and by event."""
 
     roc_auc: float | None
     pr_auc: float | None
+    calibration_error: float | None
     positives: int
     negatives: int
+    at_threshold: Confusion
     events: EventScores
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A bundle's scores on one split of a dataset."""
+    """A bundle's scores on one split of a dataset.
+
+    Attributes:
+        manifest: of the bundle.
+        dataset: it was asked about.
+        split: whose sequences.
+        sequences: how many.
+        provider: of ONNX Runtime, in use.
+        targets: scores by target.
+        traces: what it said, one a sequence.
+        events: of these sequences, by sequence id.
+    """
 
     manifest: Manifest
     dataset: Dataset
@@ -48,6 +73,8 @@ class Evaluation:
     sequences: int
     provider: str
     targets: dict[str, TargetScores]
+    traces: Sequence[Trace]
+    events: Mapping[str, Sequence[Event]]
 
     @property
     def own_line(self) -> bool:
@@ -77,10 +104,12 @@ class Evaluation:
             "targets": {
                 target: {
                     "window": {
-                        "roc_auc": None if scores.roc_auc is None else round(scores.roc_auc, 4),
-                        "pr_auc": None if scores.pr_auc is None else round(scores.pr_auc, 4),
+                        "roc_auc": _rounded(scores.roc_auc),
+                        "pr_auc": _rounded(scores.pr_auc),
+                        "ece": _rounded(scores.calibration_error),
                         "positives": scores.positives,
                         "negatives": scores.negatives,
+                        "at_threshold": asdict(scores.at_threshold),
                     },
                     "event": scores.events.as_dict(wanted_lead_s(self.manifest, target)),
                 }
@@ -121,21 +150,48 @@ def evaluate_bundle(
     traces = trace_split(predictor, dataset, split, advance, at_once=at_once)
     events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
     targets = {target: _score(traces, events, target, index, manifest) for index, target in enumerate(manifest.targets)}
-    return Evaluation(manifest, dataset, split, len(traces), predictor.provider, targets)
+    return Evaluation(manifest, dataset, split, len(traces), predictor.provider, targets, traces, events)
+
+
+def labelled(
+    traces: Sequence[Trace], events: Mapping[str, Sequence[Event]], target: str, index: int
+) -> tuple[BoolArray, Float64Array]:
+    """Truth [n] and probability [n] of the windows that are positive or negative of a target.
+
+    Args:
+        traces: one sequence at least.
+        events: all events by sequence id.
+        target: its name.
+        index: its place among the probabilities.
+    """
+    truth = np.concatenate([label_at(trace.event_time_ms, events[trace.sequence_id], target) for trace in traces])
+    said = np.concatenate([trace.probabilities[:, index] for trace in traces]).astype(np.float64)
+    kept = truth != LEFT_OUT
+    return truth[kept] == POSITIVE, said[kept]
 
 
 def _score(
     traces: list[Trace], events: dict[str, list[Event]], target: str, index: int, manifest: Manifest
 ) -> TargetScores:
-    truth = np.concatenate([label_at(trace.event_time_ms, events[trace.sequence_id], target) for trace in traces])
-    said = np.concatenate([trace.probabilities[:, index] for trace in traces])
-    truth, said = truth[truth != LEFT_OUT], said[truth != LEFT_OUT]
+    truth, said = labelled(traces, events, target, index)
+    alarmed = said >= manifest.alert[target].open
     positives = int(np.count_nonzero(truth))
     has_both = 0 < positives < truth.size
     return TargetScores(
         roc_auc=float(roc_auc_score(truth, said)) if has_both else None,
         pr_auc=float(average_precision_score(truth, said)) if has_both else None,
+        calibration_error=calibration_error(said, truth) if truth.size else None,
         positives=positives,
         negatives=truth.size - positives,
+        at_threshold=Confusion(
+            true_positives=int(np.count_nonzero(alarmed & truth)),
+            false_negatives=int(np.count_nonzero(~alarmed & truth)),
+            false_positives=int(np.count_nonzero(alarmed & ~truth)),
+            true_negatives=int(np.count_nonzero(~alarmed & ~truth)),
+        ),
         events=judge(traces, events, target, index, manifest.alert[target]),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

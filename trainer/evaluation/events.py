@@ -251,7 +251,8 @@ def judge(
             worth = verdict(span.opened_at_ms, ours)
             late += worth == "late"
             if worth == "false":
-                causes[_cause(span.opened_at_ms, others, trace.window_ms)] += 1
+                cause = charged_to(span.opened_at_ms, others, trace.window_ms)
+                causes[NO_CAUSE if cause is None else cause.type] += 1
     return EventScores(
         outcomes=tuple(outcomes),
         unseen=unseen,
@@ -277,10 +278,10 @@ def _outcome(event: Event, spans: Sequence[AlertSpan]) -> EventOutcome:
     return EventOutcome(event.event_id, event.type, event.healed, after, lead)
 
 
-def _cause(opened_at_ms: int, others: Iterable[Event], window_ms: int) -> str:
-    """The last thing to begin whose trace the window of that alert can have held."""
+def charged_to(opened_at_ms: int, others: Iterable[Event], window_ms: int) -> Event | None:
+    """Of what else happened, the last to begin whose trace the window of a false alert can have held; None without."""
     near = [event for event in others if event.onset_ms <= opened_at_ms < event.ignore_until_ms + window_ms]
-    return max(near, key=lambda event: event.onset_ms).type if near else NO_CAUSE
+    return max(near, key=lambda event: event.onset_ms) if near else None
 
 
 def _rounded(value: float | None, digits: int = 4) -> float | None:

@@ -58,6 +58,7 @@ def summary_rows(evaluation: Evaluation, target: str) -> list[tuple[str, str]]:
         ("windows, positive / negative", f"{scores.positives} / {scores.negatives}"),
         ("ROC-AUC by window", _number(scores.roc_auc, 4)),
         ("PR-AUC by window", _number(scores.pr_auc, 4)),
+        ("calibration error by window", _number(scores.calibration_error, 4)),
         ("alert opens / closes at", f"{policy.open:g} / {policy.close:g}"),
         ("events caught", f"{event['caught']} of {event['events']}" + _unseen(event)),
         (f"caught with lead ≥ {lead:g} s", _percent(event["recall_with_lead"])),

@@ -1,6 +1,5 @@
 """An explained window as a picture: its sensors, where the attribution lies, and what the event truly touched."""
 
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from trainer.evaluation.traces import Windowed
 from trainer.explanation.attribution import Float64Array
 from trainer.explanation.explain import Explained
 from trainer.explanation.judging import KINDS
-from trainer.svg import BLUE, GREEN, GREY, ORANGE, svg_style, svg_text
+from trainer.svg import BLUE, GREEN, GREY, ORANGE, lean, svg_style, svg_text
 
 METHOD_NAMES = {
     "integrated_gradients": "integrated gradients",
@@ -73,12 +72,7 @@ def draw_explained(entry: Explained, rules: Windowed) -> str:
             axes.set_xlabel("s before the window's end", fontsize=7.5)
         figure.suptitle(_of_event(entry), fontsize=9)
         _legend(figure, entry)
-        return _lean(svg_text(figure))
-
-
-def _lean(svg: str) -> str:
-    """The same with two decimals in paths and places: a hundredth of a point is not seen, and a fifth goes."""
-    return re.sub(r' d="[^"]*"|translate\([^)]*\)', lambda part: re.sub(r"(\.\d\d)\d+", r"\1", part[0]), svg)
+        return lean(svg_text(figure))
 
 
 def caption(entry: Explained) -> str:

@@ -12,6 +12,8 @@ from trainer.svg import BLUE, GREEN, GREY, ORANGE, SKY, svg_style, svg_text
 
 _COLOURS = (BLUE, GREEN, ORANGE, SKY, GREY)
 
+PROFILE_FILE = "profile.json"
+
 INT8_CAVEAT = (
     "The int8 graph was made to be timed. Whether it loses nothing and may be released, `trainer quantize` decides."
 )
@@ -24,7 +26,7 @@ def write_page(profile: Profile, folder: Path) -> list[Path]:
         The files written.
     """
     contents = {
-        "profile.json": msgspec.json.format(msgspec.json.encode(profile.as_dict()), indent=2) + b"\n",
+        PROFILE_FILE: msgspec.json.format(msgspec.json.encode(profile.as_dict()), indent=2) + b"\n",
         "profile.md": as_markdown(profile).encode(),
         "profile.svg": as_svg(profile.timings).encode(),
     }
@@ -37,13 +39,10 @@ def as_markdown(profile: Profile) -> str:
     """The profile as Markdown: the bars, what the model is, and one table of times."""
     lines = [f"# What {profile.model} costs", "", *(f"- {bar_sentence(bar)}" for bar in profile.bars), ""]
     lines += ["| | |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in facts(profile)), ""]
-    lines += ["![Windows a second and latency by batch](profile.svg)", "", _how(profile), ""]
-    heads = ["runtime", "batch", "runs", "p50 ms", "p95 ms", "p99 ms", "processor p50 / p99 ms"]
-    lines.append(
-        f"| {' | '.join([*heads, 'round p50, lowest to highest ms', 'windows a second, lowest to highest'])} |"
-    )
-    lines.append("| --- " * 9 + "|")
-    lines += [_row(timing) for timing in profile.timings]
+    lines += ["![Windows a second and latency by batch](profile.svg)", ""]
+    lines += [f"Measured on {profile.measured}. {how(profile)}", ""]
+    head, *rows = timing_rows(profile.timings)
+    lines += [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
     if profile.left_out:
         lines += ["", "Not measured here:", ""]
         lines += [f"- {what}: {why}." for what, why in profile.left_out.items()]
@@ -126,12 +125,13 @@ def as_svg(timings: Sequence[Timing]) -> str:
         return svg_text(figure)
 
 
-def _how(profile: Profile) -> str:
+def how(profile: Profile) -> str:
+    """Where and how it was measured, without the date."""
     machine, versions = profile.machine, profile.versions
     told = ", ".join(f"{name} {versions[name]}" for name in versions if name.startswith(("torch", "onnxruntime")))
     rounds = profile.timings[0].rounds
     where = (
-        f"Measured on {profile.measured} on {machine.processor}, {machine.cores} cores, {machine.system}, "
+        f"Measured on {machine.processor}, {machine.cores} cores, {machine.system}, "
         f"{machine.gpu or 'no CUDA GPU'}, with {told}, on {profile.windows}."
     )
     how = (
@@ -145,10 +145,17 @@ def _how(profile: Profile) -> str:
     return " ".join(parts + [INT8_CAVEAT] * (profile.int8_moved is not None))
 
 
-def _row(timing: Timing) -> str:
+def timing_rows(timings: Sequence[Timing]) -> list[tuple[str, ...]]:
+    """The table of times; the first row is the header."""
+    heads = ("runtime", "batch", "runs", "p50 ms", "p95 ms", "p99 ms", "processor p50 / p99 ms")
+    head = (*heads, "round p50, lowest to highest ms", "windows a second, lowest to highest")
+    return [head, *(_row(timing) for timing in timings)]
+
+
+def _row(timing: Timing) -> tuple[str, ...]:
     took, rounds, speed = timing.latency_ms, timing.round_p50_ms, timing.windows_per_second
     own = timing.processor_ms
-    cells = [
+    return (
         _name(timing),
         str(timing.batch),
         str(timing.runs),
@@ -156,8 +163,7 @@ def _row(timing: Timing) -> str:
         "-" if own is None else f"{own.p50:.2f} / {own.p99:.2f}",
         f"{rounds.low:.2f} to {rounds.high:.2f}",
         f"{speed.median:,.0f}, {speed.low:,.0f} to {speed.high:,.0f}",
-    ]
-    return f"| {' | '.join(cells)} |"
+    )
 
 
 def _name(timing: Timing) -> str:

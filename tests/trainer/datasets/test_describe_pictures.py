@@ -97,9 +97,9 @@ def test_what_changed_most_is_measured_by_the_unrest_before():
     values[:, 5] = np.nan
     event = told_event("a-1", "a", "sticker", "sticker", 100, 119)
     data = replace(told_sequence("a", 0, rows, 0), values=values)
-    assert most_changed(data, event, count=2) == (0, 3)
-    assert 5 not in most_changed(data, event, count=5)
-    assert 4 not in most_changed(data, event, count=4)
+    assert most_changed(data, event.onset_ms, event.end_ms, count=2) == (0, 3)
+    assert 5 not in most_changed(data, event.onset_ms, event.end_ms, count=5)
+    assert 4 not in most_changed(data, event.onset_ms, event.end_ms, count=4)
 
 
 def test_a_trace_begins_a_minute_before_and_is_counted_from_the_onset(tmp_path):
@@ -133,7 +133,7 @@ def a_trace(event: Event, touched: tuple[int, ...], rows: int = 120) -> Trace:
 )
 def test_moments_that_are_marked(changes, marked):
     event = replace(told_event("a-1", "a", "sticker", "sticker", 0, 30), **changes)
-    assert moments(a_trace(event, (0,))) == marked
+    assert moments(event) == marked
 
 
 def test_rows_are_the_sensors_of_the_defect_then_of_its_look_alikes():

@@ -1,36 +1,25 @@
 """A whole comparison of real scorers on an imported plant: headline, tables, missing classes, the same bytes twice."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.told_plant import TARGETS, FlowScorer, write_told_plant
+from support.told_comparison import compared, entrant, entrants
+from support.told_plant import write_told_plant
 
 from models.errors import ContractError, UsageError
 from models.windows import Float32Array
 from trainer.config import AlertSettings, TrainingConfig
 from trainer.datasets.dataset import Dataset
-from trainer.evaluation.comparison.compare import compare
-from trainer.evaluation.comparison.entrants import Entrant, Kind, Made, Watch, common_targets
+from trainer.evaluation.comparison.entrants import Entrant, Made, common_targets
 from trainer.evaluation.comparison.page import as_markdown
 from trainer.evaluation.comparison.scores import SCORES
 from trainer.evaluation.kept_traces import KeptTraces
-from trainer.evaluation.traces import Advance, Scorer
-
-SETTINGS = {
-    "leak": AlertSettings(2000, 5000, 5000, "critical", false_per_strand_day=2000.0, min_lead_s=10.0),
-    "fire": AlertSettings(),
-}
-
-
-@contextmanager
-def silent(_what: str, _total: float, _unit: str) -> Iterator[Advance]:
-    yield lambda _: None
+from trainer.evaluation.traces import Scorer
 
 
 class SideBySide:
@@ -45,38 +34,9 @@ class SideBySide:
         return np.concatenate([one.predict(windows) for one in self._scorers], axis=1)
 
 
-QUIET = Watch(lambda _: None, silent)
-
-
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write_told_plant(tmp_path_factory.mktemp("plant") / "data")
-
-
-def entrant(name: str, kind: Kind, rows: int, asked: list[str] | None = None) -> Entrant:
-    def make(seed: int) -> Made:
-        if asked is not None:
-            asked.append(f"{name}-{seed}")
-        return Made(f"{name}-{seed}", FlowScorer(rows, 2.0, noise_seed=10 * rows + seed), {"rows": rows})
-
-    return Entrant(name, kind, make)
-
-
-def entrants() -> list[Entrant]:
-    """Means over more rows tell a leak better; one row is what the poorest sees."""
-    return [
-        entrant("short", "sequence", 3),
-        entrant("long", "sequence", 6),
-        entrant("summary", "baseline", 1),
-        entrant("engineered", "baseline", 5),
-    ]
-
-
-def compared(dataset: Dataset, folder: Path, who: list[Entrant] | None = None) -> dict[str, Any]:
-    return compare(
-        dataset, who or entrants(), targets=TARGETS, seeds=2, settings=SETTINGS, kept=KeptTraces(folder), watch=QUIET,
-        replicates=200,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

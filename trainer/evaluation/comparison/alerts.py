@@ -1,7 +1,7 @@
 """What operators would feel: each training's alerts on test, at the threshold and delay chosen on validation."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,8 +89,8 @@ def over_seeds(runs: Sequence[Alerting], settings: AlertSettings, events: Iterab
         "budget_kept_on_validation": sum(run.budget_kept for run in runs),
         "false": _false([one.false_alerts for one in scores], days),
         "false_by_seed": [one.false_alerts for one in scores],
-        "by_type": _caught_by(outcomes, len(runs), lambda outcome: outcome.type),
-        "by_difficulty": _caught_by(outcomes, len(runs), lambda outcome: difficulty.get(outcome.event_id)),
+        "by_type": caught_by(outcomes, len(runs), lambda outcome: outcome.type),
+        "by_difficulty": caught_by(outcomes, len(runs), lambda outcome: difficulty.get(outcome.event_id)),
         "false_by_look_alike": _by_look_alike(scores, days),
         "policies": [asdict(run.policy) for run in runs],
     }
@@ -116,7 +116,16 @@ def _by_look_alike(scores: Sequence[EventScores], days: float) -> dict[str, Any]
     }
 
 
-def _caught_by(outcomes: Sequence[EventOutcome], runs: int, key: Any) -> dict[str, Any]:
+def caught_by(
+    outcomes: Sequence[EventOutcome], runs: int, key: Callable[[EventOutcome], str | None]
+) -> dict[str, dict[str, Any]]:
+    """How many events were caught, and with what lead, by a group of theirs; for JSON.
+
+    Args:
+        outcomes: of all trainings together.
+        runs: how many trainings: counts are means over them.
+        key: the group of an event; None for one that is in none.
+    """
     groups: dict[str, list[EventOutcome]] = {}
     for outcome in outcomes:
         kind = key(outcome)

@@ -54,6 +54,12 @@ def bin_of(said: Float64Array) -> npt.NDArray[np.int64]:
     return np.minimum((said * BINS).astype(np.int64), BINS - 1)
 
 
+def calibration_error(said: Float64Array, truth: BoolArray) -> float:
+    """Mean distance, over the windows [n], between a bin's mean probability and its share of positives; n above 0."""
+    excess = np.bincount(bin_of(said), weights=said - truth, minlength=BINS)
+    return float(np.abs(excess).sum()) / said.size
+
+
 def reliability(said: Float64Array, truth: BoolArray) -> list[dict[str, float | int]]:
     """For each bin with windows: how many, the mean probability, and the share of them that was positive."""
     which = bin_of(said)

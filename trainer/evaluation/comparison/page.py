@@ -1,9 +1,11 @@
 """A comparison for people: `comparison.md`, written from nothing but `metrics.json`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Metrics = Mapping[str, Any]
+Rows = list[tuple[str, ...]]
+"""The first is the header."""
 
 _NAMES = {
     "roc_auc": "ROC-AUC",
@@ -22,14 +24,14 @@ def as_markdown(metrics: Metrics) -> str:
     """The whole page."""
     lines = ["# Sequence models against baselines", "", f"**{metrics['caveat']}**", "", *_about(metrics)]
     lines += ["", "## The headline: mean over targets", "", *headline_table(metrics)]
-    lines += ["", "## Each recipe and baseline, over its seeds", "", *_seeds(metrics)]
+    lines += ["", "## Each recipe and baseline, over its seeds", "", *markdown_table(seed_rows(metrics))]
     for target, found in metrics["targets"].items():
         lines += ["", f"## {target}", "", *_scores(found)]
         for group, title in (("by_type", "Per defect"), ("by_difficulty", "Per difficulty")):
             lines += _section(f"### {title}", _kinds(found[group], metrics["events"][target], group))
         look_alikes = _look_alikes(found["against_look_alike"], metrics["events"][target])
         lines += _section("### Per look-alike", look_alikes)
-        lines += _section("### Alerts", _alerts(metrics["events"][target]))
+        lines += _section("### Alerts", markdown_table(alert_rows(metrics["events"][target])))
     return "\n".join([*lines, ""])
 
 
@@ -52,39 +54,47 @@ def _about(metrics: Metrics) -> list[str]:
 
 def headline_table(metrics: Metrics) -> list[str]:
     """The chosen sequence model against both baselines, as a Markdown table."""
-    return _comparison(metrics["comparison"])
+    return markdown_table(comparison_rows(metrics["comparison"]))
 
 
-def _comparison(comparison: Metrics) -> list[str]:
+def comparison_rows(comparison: Metrics) -> Rows:
+    """A sequence model against both baselines, score by score."""
     head = ("", "summary", "engineered", "sequence", "sequence - summary", "sequence - engineered")
     rows = [
         (
             _NAMES[score],
-            _number(one["baseline"]),
-            _number(one["engineered"]),
-            _number(one["sequence"]),
-            _difference(one["improvement"], one["interval"]),
-            _difference(one["over_engineered"], one["over_engineered_interval"]),
+            number(one["baseline"]),
+            number(one["engineered"]),
+            number(one["sequence"]),
+            difference(one["improvement"], one["interval"]),
+            difference(one["over_engineered"], one["over_engineered_interval"]),
         )
         for score, one in comparison.items()
     ]
-    return _table(head, rows)
+    return [head, *rows]
 
 
-def _seeds(metrics: Metrics) -> list[str]:
+def seed_rows(metrics: Metrics) -> Rows:
+    """Every contestant over its seeds."""
     head = ("", "seeds", "validation ROC-AUC", "test ROC-AUC", "test PR-AUC", "ROC-AUC - summary")
     rows = []
     for name, one in metrics["seeds"].items():
         above = metrics["recipes"].get(name, {}).get("roc_auc", {"improvement": None, "interval": None})
         spreads = [_spread(one[score]) for score in ("validation_roc_auc", "roc_auc", "pr_auc")]
-        rows.append((name, str(len(one["seeds"])), *spreads, _difference(above["improvement"], above["interval"])))
-    return _table(head, rows)
+        rows.append((name, str(len(one["seeds"])), *spreads, difference(above["improvement"], above["interval"])))
+    return [head, *rows]
 
 
 def _scores(found: Metrics) -> list[str]:
     contestants = found["contestants"]
     rows = [(text, *(_spread(one[score]) for one in contestants.values())) for score, text in _NAMES.items()]
-    return [*_table(("", *contestants), rows), "", "The chosen sequence model:", "", *_comparison(found["comparison"])]
+    return [
+        *markdown_table([("", *contestants), *rows]),
+        "",
+        "The chosen sequence model:",
+        "",
+        *markdown_table(comparison_rows(found["comparison"])),
+    ]
 
 
 def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
@@ -98,9 +108,9 @@ def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
         caught = [one[group].get(kind) for one in events.values()]
         count = next((str(one["events"]) for one in caught if one), "-")
         shares = ["-" if one is None else f"{one['recall']:.0%}" for one in caught]
-        rows.append((kind, count, *(_number(aucs.get(name)) for name in events), *shares))
+        rows.append((kind, count, *(number(aucs.get(name)) for name in events), *shares))
     head = ("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events))
-    return _table(head, rows)
+    return markdown_table([head, *rows])
 
 
 def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
@@ -113,65 +123,72 @@ def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
         aucs = duels.get(kind, {}).get("roc_auc", {})
         false = [one["false_by_look_alike"].get(kind) for one in events.values()]
         happened = next((str(one["happened"]) for one in false if one), "-")
-        rows.append((kind, happened, *(_number(aucs.get(name)) for name in events), *(_rate(one) for one in false)))
+        rows.append((kind, happened, *(number(aucs.get(name)) for name in events), *(rate(one) for one in false)))
     head = ("", "happened", *(f"ROC-AUC {name}" for name in events), *(f"false a day {name}" for name in events))
-    return _table(head, rows)
+    return markdown_table([head, *rows])
 
 
-def _alerts(events: Metrics) -> list[str]:
+def alert_rows(events: Metrics) -> Rows:
+    """What operators would feel of every contestant, for one target."""
     first = next(iter(events.values()))
-    rows: list[tuple[str, ...]] = [
-        ("events caught", *(f"{_number(one['caught'], 1)} of {one['events']}" for one in events.values())),
+    return [
+        ("", *events),
+        ("events caught", *(f"{number(one['caught'], 1)} of {one['events']}" for one in events.values())),
         (
             f"caught with lead ≥ {first['lead_wanted_s']:g} s",
-            *(_percent(one["recall_with_lead"]) for one in events.values()),
+            *(percent(one["recall_with_lead"]) for one in events.values()),
         ),
-        ("lead before impact, median", *(_seconds(one["lead_median_s"]) for one in events.values())),
-        ("lead before impact, 10th percentile", *(_seconds(one["lead_p10_s"]) for one in events.values())),
+        ("lead before impact, median", *(seconds(one["lead_median_s"]) for one in events.values())),
+        ("lead before impact, 10th percentile", *(seconds(one["lead_p10_s"]) for one in events.values())),
         (
             f"false a strand-day (budget {first['budget_false_per_strand_day']:g})",
-            *(_rate(one["false"]) for one in events.values()),
+            *(rate(one["false"]) for one in events.values()),
         ),
         (
             "seeds that kept it on validation",
             *(f"{one['budget_kept_on_validation']} of {len(one['policies'])}" for one in events.values()),
         ),
-        ("alert lasts, median", *(_seconds(one["alert_median_s"]) for one in events.values())),
-        ("time with an alert open", *(_percent(one["open_share"]) for one in events.values())),
+        ("alert lasts, median", *(seconds(one["alert_median_s"]) for one in events.values())),
+        ("time with an alert open", *(percent(one["open_share"]) for one in events.values())),
     ]
-    return _table(("", *events), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
+def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as a Markdown table; the first is its header."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def _spread(one: Metrics) -> str:
     deviation = one["deviation"]
-    return _number(one["mean"]) + ("" if deviation is None else f" ± {deviation:.4f}")
+    return number(one["mean"]) + ("" if deviation is None else f" ± {deviation:.4f}")
 
 
-def _difference(value: float | None, interval: Sequence[float] | None) -> str:
+def difference(value: float | None, interval: Sequence[float] | None) -> str:
+    """A difference with its interval."""
     if value is None:
         return "-"
     return f"{value:+.4f}" + ("" if interval is None else f" [{interval[0]:+.4f}, {interval[1]:+.4f}]")
 
 
-def _rate(false: Metrics | None) -> str:
+def rate(false: Metrics | None) -> str:
+    """False alerts a strand-day with their interval."""
     if false is None or false["per_strand_day"] is None:
         return "-"
     low, high = false["per_strand_day_95"]
     return f"{false['per_strand_day']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def number(value: float | None, digits: int = 4) -> str:
+    """A number, or a dash."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
+    """Seconds, or a dash."""
     return "-" if value is None else f"{value:.1f} s"
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A share, or a dash."""
     return "-" if share is None else f"{share:.1%}"

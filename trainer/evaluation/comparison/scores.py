@@ -17,7 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from trainer.evaluation.comparison.calibration import BINS, BoolArray, Float64Array, Platt, bin_of
+from trainer.evaluation.comparison.calibration import (
+    BINS,
+    BoolArray,
+    Float64Array,
+    Platt,
+    bin_of,
+    calibration_error,
+)
 from trainer.evaluation.comparison.judged import TargetWindows
 from trainer.evaluation.comparison.resampling import Draws, Estimate, resampled_auc
 
@@ -130,15 +137,13 @@ def _brier(said: Float64Array, windows: TargetWindows, draws: Draws) -> Estimate
 
 
 def _ece(said: Float64Array, windows: TargetWindows, draws: Draws) -> Estimate:
-    """Mean distance, over the windows, between a bin's mean probability and its share of positives."""
+    """The calibration error, and that of each replicate."""
     which, excess = bin_of(said), said - windows.truth
     off, count = np.zeros(len(draws.counts)), draws.sums(windows.group, np.ones_like(said))[0]
-    value = 0.0
     for number in range(BINS):
         inside = np.where(which == number, excess, 0.0)
         off += np.abs(draws.sums(windows.group, inside)[0])
-        value += abs(float(inside.sum()))
-    return _estimate(value / said.size, _ratio(off, count), draws)
+    return _estimate(calibration_error(said, windows.truth), _ratio(off, count), draws)
 
 
 def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:

@@ -1,0 +1,1 @@
+"""An evaluation as one self-contained HTML page with pictures, for who runs the process and who built the model."""

@@ -1,0 +1,129 @@
+"""What other commands left beside an evaluation: `metrics.json` of `trainer compare`, `profile.json` of `profile`.
+
+What is of other data, or of another model, is left out, and the page says so: it would be taken for this one's.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from models.errors import ContractError
+from trainer.datasets.card_layout import Section
+from trainer.evaluation.comparison.page import Metrics, Rows, alert_rows, comparison_rows, seed_rows
+from trainer.evaluation.comparison.run import METRICS_FILE
+from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.html_report.parts import Chapter, Figure, Group
+from trainer.profiling.page import PROFILE_FILE, as_svg, bar_sentence, facts, how, timing_rows
+from trainer.profiling.records import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Chapters from what lay there.
+
+    Attributes:
+        chapters: one for each file that is of this evaluation.
+        missing: what is not there, a sentence each.
+    """
+
+    chapters: tuple[Chapter, ...]
+    missing: tuple[str, ...]
+
+
+def read_beside(folder: Path, evaluation: Evaluation) -> Beside:
+    """Look for both files in a folder.
+
+    Raises:
+        ContractError: a file is not what its command writes.
+    """
+    chapters, missing = [], []
+    for read in (_compared, _profiled):
+        found = read(folder, evaluation)
+        if isinstance(found, str):
+            missing.append(found)
+        else:
+            chapters.append(found)
+    return Beside(tuple(chapters), tuple(missing))
+
+
+def _read(path: Path, command: str, make: Callable[[Any], Any]) -> Any:
+    """What `make` makes of a JSON file.
+
+    Raises:
+        ContractError: it is no JSON, or not what was expected in it.
+    """
+    try:
+        return make(json.loads(path.read_bytes()))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        found = f"no {error}" if isinstance(error, KeyError) else error
+        raise ContractError(f"expected what `trainer {command}` writes, got {found} at {path}: run it anew") from None
+
+
+def _compared(folder: Path, evaluation: Evaluation) -> Chapter | str:
+    path, fingerprint = folder / METRICS_FILE, evaluation.dataset.info.fingerprint
+    if not path.is_file():
+        return "No comparison with a baseline was at hand; the command trainer compare makes one."
+
+    def make(metrics: Metrics) -> Chapter | str:
+        other = metrics["data"]["fingerprint"]
+        if other != fingerprint:
+            return f"The comparison at hand is of other data ({other[:12]}, not {fingerprint[:12]}) and is left out."
+        return _comparison(metrics)
+
+    found: Chapter | str = _read(path, "compare", make)
+    return found
+
+
+def _comparison(metrics: Metrics) -> Chapter:
+    method, chosen = metrics["method"], metrics["chosen"]["recipe"]
+    head = Group(
+        "Mean over the targets",
+        (f"The sequence model is {chosen}, the best on validation; baselines are LightGBM on window features.",),
+        tables=(_section(comparison_rows(metrics["comparison"])),),
+    )
+    groups = [head, Group("Every contestant over its seeds", tables=(_section(seed_rows(metrics)),))]
+    for target, events in metrics["events"].items():
+        groups.append(Group(f"Alerts, {target}", tables=(_section(alert_rows(events)),)))
+    return Chapter(
+        "baseline",
+        "Against the baseline",
+        "Is a network that reads the scans in order worth more than trees on statistics of the same windows? "
+        f"{method['seeds']} trainings of each; an interval (95 %, over casting sequences and seeds) that holds 0 shows "
+        "no difference. These are trainings of the recipes, not this one bundle.",
+        tuple(groups),
+    )
+
+
+def _profiled(folder: Path, evaluation: Evaluation) -> Chapter | str:
+    path, manifest = folder / PROFILE_FILE, evaluation.manifest
+    if not path.is_file():
+        return "What an answer costs was not at hand; the command trainer profile measures it."
+    profile: Profile = _read(path, "profile", lambda found: msgspec.convert(found, Profile))
+    if profile.model_sha256 != manifest.model_sha256:
+        return f"The profile at hand is of another model ({profile.model}, {profile.model_sha256}) and is left out."
+    figure = Figure(
+        "Windows a second, and milliseconds a run",
+        "By how many windows are asked at once.",
+        as_svg(profile.timings),
+        wide=True,
+    )
+    group = Group(
+        texts=(how(profile).replace("`", ""), *(f"{bar_sentence(bar)}." for bar in profile.bars)),
+        tables=(Section("facts", rows=tuple(facts(profile))), _section(timing_rows(profile.timings))),
+        figures=(figure,),
+    )
+    return Chapter(
+        "cost",
+        "What it costs",
+        "An answer has to be there long before the next one is due, on the computer that stands at the caster. p99 is "
+        "the time that one run in a hundred exceeds.",
+        (group,),
+    )
+
+
+def _section(rows: Rows) -> Section:
+    return Section("", rows[0], tuple(rows[1:]))
