@@ -1,6 +1,6 @@
 """A bundle in less precision, written only if it is as good as the one it was made from, and faster.
 
-    made = quantize_bundle(read("tiny-sticker"), Dataset.open("data/line"), Path("runs/int8"), name="int8")
+    made = quantize_bundle(read("casting-cnn-lstm"), Dataset.open("data/line"), Path("runs/int8"), name="int8")
 
 The new graph is held to four things, on windows of the dataset's test split: it answers all golden windows; a window's
 answer does not depend on its neighbours or on the size of the batch; no target loses more than 0.005 ROC-AUC; and it

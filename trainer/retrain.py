@@ -23,7 +23,6 @@ from models.bundle import CURRENT, Bundle, make_current, resolve
 from models.errors import UsageError, mismatch
 from models.manifest import Manifest
 from models.runtime import Predictor
-from trainer.architectures import with_present_names
 from trainer.config import TrainingConfig, from_dict
 from trainer.datasets.dataset import Dataset
 from trainer.errors import GateError
@@ -92,7 +91,7 @@ def recipe_of(bundle: Bundle) -> TrainingConfig:
         raise UsageError(f"expected the recipe of {bundle.manifest.model}, got no file at {path}: {remedy}") from None
     except (KeyError, msgspec.MsgspecError) as error:
         raise UsageError(f"expected a table `config`, got none ({error}) at {path}: {remedy}") from None
-    return replace(from_dict(with_present_names(settings), str(path)), targets=list(bundle.manifest.targets))
+    return replace(from_dict(settings, str(path)), targets=list(bundle.manifest.targets))
 
 
 def check_data(manifest: Manifest, dataset: Dataset) -> None:

@@ -45,7 +45,7 @@ def test_recorded_line_raises_true_alerts_early_and_no_false_one(predictor: Pred
         caught += sum(any(event_caught(alert.opened_at_ms, [event]) for alert in alerts) for event in events)
     assert set(verdicts) == {"true"}
     assert (min(opened) - line.event_time_ms[0]) / 1000 < EARLY_S
-    # A thin model: it may miss the stickers that only the lag between the rows tells, and no more than those.
+    # It may miss stickers that only the lag between the rows tells, and no more than those.
     assert caught >= 5
 
 

@@ -90,21 +90,12 @@ def model_from(architecture: Mapping[str, Any]) -> "SequenceModel":
     """
     try:
         kind = _class_of(str(architecture.get("model_type")))
-        told = with_present_names(architecture)
-        return kind(**{name: value for name, value in told.items() if name not in _TOLD})
+        return kind(**{name: value for name, value in architecture.items() if name not in _TOLD})
     except (UsageError, TypeError, ValueError) as error:
         raise ContractError(
             mismatch("the description of a model", str(error), "architecture of manifest.json")
             + "; use the version of the trainer that wrote it"
         ) from None
-
-
-def with_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a bundle whose trainer said `relative` of what is now `inputs`."""
-    present = dict(settings)
-    if isinstance(present.get("relative"), bool):
-        present["inputs"] = "change" if present.pop("relative") else "level"
-    return present
 
 
 def _class_of(model_type: str) -> "type[SequenceModel]":

@@ -39,7 +39,7 @@ def command(
     --with DIR, is shown in it too.
 
     Example:
-      trainer evaluate --data data/line --bundle tiny-sticker --out runs/mine
+      trainer evaluate --data data/line --bundle casting-cnn-lstm --out runs/mine
     """
     from models.bundle import read
     from models.runtime import Predictor

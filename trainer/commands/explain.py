@@ -29,7 +29,7 @@ def command(
     controls: random attribution and a network with shuffled weights.
 
     Example:
-      trainer explain --data data/line --bundle tiny-sticker --out runs/explain
+      trainer explain --data data/line --bundle casting-cnn-lstm --out runs/explain
     """
     from models.bundle import read
     from trainer.datasets.dataset import Dataset

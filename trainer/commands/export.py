@@ -23,7 +23,7 @@ def command(
     checked against torch and against the golden windows.
 
     Example:
-      trainer export tiny-sticker --out runs/again
+      trainer export casting-cnn-lstm --out runs/again
     """
     name = bundle_name(name, out)
     require_bundle_folder(out, force=force)

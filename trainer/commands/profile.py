@@ -36,7 +36,7 @@ def command(
     machine quiet: the page tells how busy it was.
 
     Example:
-      trainer profile --bundle tiny-sticker --data data/line --out runs/profile
+      trainer profile --bundle casting-cnn-lstm --data data/line --out runs/profile
     """
     require_writable(out)
     if runs is not None and not runs.is_file():

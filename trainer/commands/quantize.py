@@ -33,7 +33,7 @@ def command(
     5 % faster over the batch sizes. fp16 must be made where the GPU is.
 
     Example:
-      trainer quantize tiny-sticker --data data/line --out runs/tiny-int8
+      trainer quantize casting-lstm --data data/line --out runs/int8
     """
     name = bundle_name(name, out)
     require_bundle_folder(out, force=force)

@@ -97,7 +97,7 @@ def command(
       trainer retrain --data data/november
       trainer retrain --data data/week --bootstrap 127.0.0.1:9092 \
         --from 2026-11-18 --to 2026-11-25 --events events.csv
-      trainer retrain --rollback-to tiny-sticker
+      trainer retrain --rollback-to casting-cnn-lstm
     """
     if rollback_to is not None:
         _refuse_idle(context, "rollback_to", "models", "as_json", why="--rollback-to trains nothing")

@@ -1,6 +1,6 @@
 """One bundle's whole profile: what it is made of, and what training and answering with it cost.
 
-    profile = profile_bundle(read("tiny-sticker"), dataset=Dataset.open("data/line"))
+    profile = profile_bundle(read("casting-cnn-lstm"), dataset=Dataset.open("data/line"))
 
 torch, ONNX Runtime and ONNX Runtime in int8 take turns within one process, each on one thread, on the CPU and, where
 there is one, on a CUDA GPU. The int8 graph is made only to be timed: whether it may be released, `trainer quantize`

@@ -8,7 +8,6 @@ import msgspec
 
 from models import bundle as bundles
 from models.bundle import Bundle
-from trainer.architectures import with_present_names
 from trainer.config import from_dict
 from trainer.experiments.runs import RunRow, configuration_key
 from trainer.export import RECORD_FILE
@@ -33,7 +32,7 @@ def training_cost(bundle: Bundle, rows: Sequence[RunRow]) -> TrainingCost | None
     record = training_record(bundle)
     config, history = record.get("config", {}), record.get("history", [])
     if rows and config and bundle.manifest.data_fingerprint:
-        key = configuration_key(from_dict(with_present_names(config), RECORD_FILE), bundle.manifest.data_fingerprint)
+        key = configuration_key(from_dict(config, RECORD_FILE), bundle.manifest.data_fingerprint)
         mine = [row for row in rows if row.configuration == key]
         if mine:
             return TrainingCost(

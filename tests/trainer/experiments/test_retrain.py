@@ -57,8 +57,8 @@ def test_a_bundle_without_its_recipe_cannot_be_retrained(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "version", "expected"),
     [
-        ("tiny-sticker", "1", ("tiny-sticker-20261125T063000Z", "2")),
-        ("tiny-sticker-20260101T000000Z", "9", ("tiny-sticker-20261125T063000Z", "10")),
+        ("casting-lstm", "1", ("casting-lstm-20261125T063000Z", "2")),
+        ("casting-lstm-20260101T000000Z", "9", ("casting-lstm-20261125T063000Z", "10")),
         ("mine", "2.1", ("mine-20261125T063000Z", "20261125T063000Z")),
     ],
 )
