@@ -58,7 +58,7 @@ def test_every_due_scan_gets_exactly_one_prediction_with_the_offline_value(
     counts = Counter((p.strand_id, p.event_time_ms) for p in predictions)
     assert set(counts) == set(expected)
     assert set(counts.values()) == {1}
-    target = predictor.manifest.targets[0]
+    targets = predictor.manifest.targets
     warming = 0
     for prediction in predictions:
         wanted = expected[prediction.strand_id, prediction.event_time_ms]
@@ -66,9 +66,9 @@ def test_every_due_scan_gets_exactly_one_prediction_with_the_offline_value(
             assert (prediction.quality, prediction.probability, prediction.probabilities) == ("warming", None, {})
             warming += 1
         else:
-            assert prediction.probabilities[target] == pytest.approx(wanted[0], abs=1e-6)
+            assert prediction.probabilities == pytest.approx(dict(zip(targets, wanted, strict=True)), abs=1e-6)
             assert prediction.probability == pytest.approx(max(wanted), abs=1e-6)
-    assert 0 < warming < len(predictions) / 10
+    assert 0 < warming < len(predictions) / 5
     for message, prediction in zip(messages, predictions, strict=True):
         assert message.key() == prediction.strand_id.encode()
     for strand in {p.strand_id for p in predictions}:
@@ -83,23 +83,21 @@ def _check_alerts(bootstrap: str, topics: Topics, predictions: list, predictor: 
     """Alerts are what the policy makes of the published predictions, opened and closed in turn."""
     from models.alerting import AlertMachine, Transition
 
-    manifest = predictor.manifest
-    (target,) = manifest.targets
-    expected = []
-    for strand in {p.strand_id for p in predictions}:
-        machine = AlertMachine(manifest.alert[target])
+    alert, expected = predictor.manifest.alert, []
+    for strand, target in itertools.product({p.strand_id for p in predictions}, predictor.manifest.targets):
+        machine = AlertMachine(alert[target])
         for prediction in (p for p in predictions if p.strand_id == strand):
             # A warming prediction after a full window tells that the window was given up.
             if prediction.probability is None:
                 if machine.give_up() is Transition.CLOSED:
-                    expected.append((strand, "closed", machine.closed_at_ms))
-            elif (move := machine.observe(prediction.event_time_ms, prediction.probability)) is not None:
+                    expected.append((strand, target, "closed", machine.closed_at_ms))
+            elif (move := machine.observe(prediction.event_time_ms, prediction.probabilities[target])) is not None:
                 time = machine.opened_at_ms if move is Transition.OPENED else machine.closed_at_ms
-                expected.append((strand, move.value, time))
+                expected.append((strand, target, move.value, time))
     alerts = [decode_alert(m.value() or b"") for m in read_back(bootstrap, topics.alerts, at_least(len(expected)))]
-    found = [(a.strand_id, a.state, a.opened_at_ms if a.state == "open" else a.closed_at_ms) for a in alerts]
+    found = [(a.strand_id, a.target, a.state, a.opened_at_ms if a.state == "open" else a.closed_at_ms) for a in alerts]
     assert sorted(found, key=str) == sorted(expected, key=str)
-    assert any(state == "open" for _, state, _ in found)
+    assert any(state == "open" for _, _, state, _ in found)
 
 
 def test_prediction_of_another_sensor_set_needs_no_line_of_code(
