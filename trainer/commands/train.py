@@ -102,7 +102,10 @@ def command(
             print(f"nothing to resume at {checkpoints.folder}, beginning with epoch 1", file=sys.stderr, flush=True)
         run = _train(data, config, checkpoints, world, tensorboard, resume=resume)
     if not world.leads:
-        return
+        # Its work is done. A thread of gloo that the interpreter's end finds still running aborts the process, and
+        # torchrun then ends the leader in the middle of its export.
+        sys.stderr.flush()
+        os._exit(0)
     print("exporting, comparing with torch, choosing thresholds on validation", file=sys.stderr, flush=True)
 
     from trainer.export import export_run
