@@ -1,27 +1,13 @@
 """A training run's curves as one SVG picture: loss, how well it tells the classes apart, learning rate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from trainer.svg import BLUE, GREEN, GREY, ORANGE, svg_style, svg_text
 from trainer.training.history import EpochRecord
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnEpoch:
-    """What the curves show of an `EpochRecord`; `training.json` of every bundle tells it, also of older ones."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    roc_auc: float
-    pr_auc: float
-    learning_rate: float
-    best: bool
-
-
-def curves_svg(history: Sequence[EpochRecord | DrawnEpoch]) -> str:
+def curves_svg(history: Sequence[EpochRecord]) -> str:
     """Draw a training's history; the epoch whose weights were kept is marked.
 
     Args:

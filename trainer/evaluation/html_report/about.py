@@ -16,7 +16,8 @@ from trainer.datasets.records import FROM_TOPIC
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.html_report.parts import Chapter, Figure, Group
 from trainer.export import RECORD_FILE
-from trainer.training.curves import DrawnEpoch, curves_svg
+from trainer.training.curves import curves_svg
+from trainer.training.history import EpochRecord
 
 
 def training_record(bundle: Bundle) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def training(record: dict[str, Any]) -> Chapter | None:
     """The curves of the training; None without."""
     if not record.get("history"):
         return None
-    history = msgspec.convert(record["history"], list[DrawnEpoch])
+    history = msgspec.convert(record["history"], list[EpochRecord])
     kept = max(epoch.epoch for epoch in history if epoch.best)
     figure = Figure(
         f"{len(history)} epochs, the weights of epoch {kept} were kept",
