@@ -23,6 +23,7 @@ from trainer.commands import (
     explain,
     export,
     import_,
+    leak,
     profile,
     quantize,
     retrain,
@@ -57,6 +58,7 @@ app.command("baseline")(baseline.command)
 app.command("series")(series.command)
 app.command("tune")(tune.command)
 app.command("ablate")(ablate.command)
+app.command("leak")(leak.command)
 app.command("evaluate")(evaluate.command)
 app.command("profile")(profile.command)
 app.command("explain")(explain.command)

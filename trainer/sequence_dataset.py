@@ -85,6 +85,7 @@ class CastingSequenceDataset(TorchDataset[Item]):
         targets: names of the targets, in the order of the labels; empty for all of the dataset.
         preprocessor: fitted; None fits one on the training split, whatever `split` is.
         seed: of the augmentation.
+        shuffle_labels: seed by which windows exchange their labels, for a leak test; None leaves them theirs.
 
     Attributes:
         sequences: what the dataset says of the casting sequences the windows are cut from, in order.
@@ -112,6 +113,7 @@ class CastingSequenceDataset(TorchDataset[Item]):
         targets: Sequence[str] = (),
         preprocessor: SequencePreprocessor | None = None,
         seed: int = 0,
+        shuffle_labels: int | None = None,
     ) -> None:
         dataset = Dataset.open(data_path)
         period = dataset.info.period_ms
@@ -128,9 +130,10 @@ class CastingSequenceDataset(TorchDataset[Item]):
         self._epoch.untyped_storage().share_memory_()
         self.sequences = dataset.sequences(split)
         self._rows = open_rows(dataset, split)
-        self._index = index_windows(
+        index = index_windows(
             dataset, self._rows, self.sequences, self.targets, self.rules, variable=sequence_length is None
         )
+        self._index = index if shuffle_labels is None else index.shuffled(shuffle_labels)
 
     def _augmenting(self, dataset: Dataset, augment: bool | AugmentationSettings, seed: int) -> Augmenter | None:
         symmetries = dataset.info.symmetries

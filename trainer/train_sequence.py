@@ -78,6 +78,7 @@ def train_on_dataset(
     checkpoints: Path | None = None,
     resume: bool = False,
     world: World | None = None,
+    shuffle_labels: int | None = None,
 ) -> TrainingRun:
     """Train on a dataset's training split, judged on its validation split.
 
@@ -89,6 +90,7 @@ def train_on_dataset(
         checkpoints: folder for the state after each epoch; None keeps none.
         resume: go on from the newest checkpoint there, if there is one.
         world: of the processes that train together; None for this one alone.
+        shuffle_labels: seed by which windows exchange their labels, see `trainer.experiments.leak`; None: they do not.
 
     Raises:
         ContractError: no dataset there, one that was altered, or splits that leak.
@@ -109,7 +111,9 @@ def train_on_dataset(
         missing_strategy=config.missing_strategy,
         clip=config.clip,
     )
-    loaders = training_loaders(data, config, preprocessor, rank=world.rank, world=world.size)
+    loaders = training_loaders(
+        data, config, preprocessor, rank=world.rank, world=world.size, shuffle_labels=shuffle_labels
+    )
     train, validation = loaders.train_data, loaders.validation_data
     model = build_model(config, len(train.sensor_names), len(train.targets))
     if world.size > 1:

@@ -13,6 +13,7 @@ from trainer.commands.console import progress, require_writable, tell
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
+    from models.runtime import Predictor
     from trainer.evaluation.evaluate import Evaluation
 
 
@@ -57,21 +58,26 @@ def command(
     with progress("scoring", count, "sequences") as advance:
         evaluation = evaluate_bundle(predictor, dataset, split, advance, at_once=len(os.sched_getaffinity(0)))
     if out is not None:
-        _write(evaluation, loaded, out, with_ or out)
+        _write(evaluation, loaded, predictor, out, with_ or out)
     tell(evaluation.as_dict(), _table(evaluation), as_json=as_json)
 
 
-def _write(evaluation: "Evaluation", bundle: "Bundle", out: Path, beside: Path) -> None:
+def _write(evaluation: "Evaluation", bundle: "Bundle", predictor: "Predictor", out: Path, beside: Path) -> None:
     from trainer.datasets.describe import describe
     from trainer.evaluation.html_report.beside import read_beside
     from trainer.evaluation.html_report.page import write_html
     from trainer.evaluation.report import write_report
+    from trainer.evaluation.temporal import temporal_patterns
 
     found = read_beside(beside, evaluation)
     with progress("describing", sum(entry.rows for entry in evaluation.dataset.sequences()), "scans") as advance:
         # It was held to its fingerprint before it was judged.
         facts = replace(describe(evaluation.dataset, advance), verified=True)
-    for path in (*write_report(evaluation, out), write_html(evaluation, bundle, facts, found, out)):
+    patterns = temporal_patterns(
+        predictor, evaluation.dataset, evaluation.split, name=evaluation.manifest.model, traces=evaluation.traces
+    )
+    page = write_html(evaluation, bundle, facts, found, patterns, out)
+    for path in (*write_report(evaluation, out), page):
         print(f"wrote {path}", file=sys.stderr)
 
 

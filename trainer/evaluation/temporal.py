@@ -29,7 +29,7 @@ from trainer.datasets.records import Event, Split
 from trainer.evaluation.aligned import AlignedCurve, align_traces
 from trainer.evaluation.events import Trace
 from trainer.evaluation.known_rows import Earlier, History, history, steps, with_last_rows
-from trainer.evaluation.traces import Scorer, sensor_columns, trace_split
+from trainer.evaluation.traces import Scope, Scorer, sensor_columns, trace_split
 from trainer.sequence_dataset import CastingSequenceDataset
 
 _SEED = 0
@@ -116,7 +116,7 @@ def analyze_temporal_patterns(
 def temporal_patterns(
     scorer: Scorer,
     dataset: Dataset,
-    split: Split = "test",
+    split: Scope = "test",
     *,
     name: str = "model",
     rows: Sequence[int] = (),
@@ -124,7 +124,7 @@ def temporal_patterns(
     traces: Sequence[Trace] | None = None,
     at_once: int = 1,
 ) -> TemporalPatterns:
-    """Both answers of whatever answers raw windows.
+    """Both answers of whatever answers raw windows; a split without a labelled window has no history.
 
     It takes windows of its own length only, so the rows before the last k are not taken away. Once they are made
     missing, and the scorer fills them as it does all that is missing; once they hold the first known row, as if nothing
@@ -133,7 +133,7 @@ def temporal_patterns(
     Args:
         scorer: who is asked.
         dataset: with its sensors.
-        split: whose sequences.
+        split: whose sequences; the windows of `all` are of the test split.
         name: the scorer's.
         rows: rows to leave known, each at least 1; empty for about twelve numbers.
         windows: to ask about, half of them positive of any target if there are as many; the same ones each time.
@@ -145,10 +145,10 @@ def temporal_patterns(
     """
     traces = trace_split(scorer, dataset, split, at_once=at_once) if traces is None else traces
     events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
-    raw, labels = labelled_windows(scorer, dataset, split, windows)
+    raw, labels = labelled_windows(scorer, dataset, "test" if split == "all" else split, windows)
     found: tuple[History, ...] = ()
     kinds: tuple[Earlier, ...] = ("missing", "held")
-    for earlier in kinds:
+    for earlier in kinds if len(raw) else ():
         said = {known: _answers(scorer, with_last_rows(raw, known, earlier)) for known in steps(raw.shape[1], rows)}
         found += history(name, earlier, scorer.targets, said, labels)
     return TemporalPatterns(align_traces(name, traces, events, scorer.targets), found)
@@ -163,7 +163,7 @@ def labelled_windows(scorer: Scorer, dataset: Dataset, split: Split, count: int)
     """Windows [n, time, sensor] in engineering units and labels [n, target], NaN where left out; the same each time.
 
     Raises:
-        UsageError: the dataset lacks a sensor or target of the scorer, or the split has no window.
+        UsageError: the dataset lacks a sensor or target of the scorer.
     """
     columns = sensor_columns(scorer, dataset)
     data = CastingSequenceDataset(
@@ -174,8 +174,6 @@ def labelled_windows(scorer: Scorer, dataset: Dataset, split: Split, count: int)
         rules=scorer.window,
         targets=list(scorer.targets),
     )
-    if not len(data):
-        raise UsageError(mismatch(f"windows of the split `{split}`", "none", str(dataset.path)))
     labels = data.labels
     positive = (labels == 1).any(axis=1)
     rng = np.random.default_rng(_SEED)

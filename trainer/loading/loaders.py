@@ -45,7 +45,13 @@ class Loaders:
 
 
 def training_loaders(
-    data: str | Path, config: TrainingConfig, preprocessor: SequencePreprocessor, *, rank: int = 0, world: int = 1
+    data: str | Path,
+    config: TrainingConfig,
+    preprocessor: SequencePreprocessor,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    shuffle_labels: int | None = None,
 ) -> Loaders:
     """The training and validation loaders of one process.
 
@@ -59,12 +65,13 @@ def training_loaders(
         preprocessor: fitted on the training split.
         rank: number of this process.
         world: number of processes.
+        shuffle_labels: as for `CastingSequenceDataset`, of both splits: the choice of an epoch knows no truth either.
 
     Raises:
         UsageError: a target has no positive or no negative window in a split, or among those that are drawn of it.
     """
-    train = open_split(data, "train", config, preprocessor)
-    validation = open_split(data, "validation", config, preprocessor)
+    train = open_split(data, "train", config, preprocessor, shuffle_labels)
+    validation = open_split(data, "validation", config, preprocessor, shuffle_labels)
     sampler = training_sampler(train, config, rank=rank, world=world)
     return Loaders(
         _loader(train, -(-config.batch_size // world), sampler, config, drop_last=True),
@@ -164,7 +171,11 @@ def _loader(
 
 
 def open_split(
-    data: str | Path, split: Split, config: TrainingConfig, preprocessor: SequencePreprocessor | None
+    data: str | Path,
+    split: Split,
+    config: TrainingConfig,
+    preprocessor: SequencePreprocessor | None,
+    shuffle_labels: int | None = None,
 ) -> CastingSequenceDataset:
     """The windows of one split, augmented as configured if it is the training split.
 
@@ -173,6 +184,7 @@ def open_split(
         split: whose windows.
         config: of the run.
         preprocessor: fitted on the training split; None leaves the windows as they are, and augments none.
+        shuffle_labels: as for `CastingSequenceDataset`.
 
     Raises:
         UsageError: a target has no positive or no negative window there.
@@ -188,6 +200,7 @@ def open_split(
         targets=config.targets,
         preprocessor=preprocessor,
         seed=config.seed,
+        shuffle_labels=shuffle_labels,
     )
     for kind, target in _lacking(windows.targets, windows.labels):
         raise UsageError(

@@ -9,7 +9,7 @@ processes through shared memory, whatever the way they are started.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -32,6 +32,9 @@ PLAIN, NEAR, POSITIVE = 0, 1, 2
 those of the k-th further target are POSITIVE + k. One that is positive for several is of the target with the fewest."""
 
 Int8Array = npt.NDArray[np.int8]
+
+_SHUFFLE = 2
+"""Tells this module's draws from others of the same seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,17 @@ class WindowIndex:
         """Labels [k, target] of windows that end with the rows `last` [k]: 1, 0, and NaN where left out."""
         truth = self.truth.numpy()[last]
         return np.asarray(np.where(truth == LEFT_OUT, np.float32(np.nan), truth), np.float32)
+
+    def shuffled(self, seed: int) -> "WindowIndex":
+        """The same windows with each other's labels and kinds, as a leak test wants them.
+
+        The kind goes with its labels: sampling would otherwise still tell where the events are.
+        """
+        order = torch.from_numpy(np.random.default_rng([_SHUFFLE, seed]).permutation(len(self)))
+        last = self.last.long()
+        truth = self.truth.clone()
+        truth[last] = self.truth[last[order]]
+        return replace(self, kind=self.kind[order], truth=truth)
 
     def ends_near(self, last: int, reach: int) -> Int64Array:
         """Rows that a like window may end with, at most `reach` scans from `last`, that one among them.

@@ -26,16 +26,18 @@ from trainer.datasets.writer import DatasetWriter
 from trainer.evaluation.comparison.compare import compare
 from trainer.evaluation.comparison.entrants import Entrant, Made
 from trainer.evaluation.comparison.run import write_comparison
-from trainer.evaluation.evaluate import Evaluation, evaluate_bundle
+from trainer.evaluation.evaluate import evaluate_bundle
 from trainer.evaluation.html_report.about import not_shown
 from trainer.evaluation.html_report.beside import read_beside
 from trainer.evaluation.html_report.page import write_html
 from trainer.evaluation.kept_traces import KeptTraces
+from trainer.evaluation.temporal import temporal_patterns
+from trainer.evaluation.traces import Scope
 from trainer.export import Exported
 from trainer.profiling.page import write_page
 from trainer.profiling.profile import profile_bundle
 
-OWN = ["answer", "kinds", "leads", "caught", "misses", "alarms", "confusion", "curves", "calibration"]
+OWN = ["answer", "kinds", "leads", "time", "caught", "misses", "alarms", "confusion", "curves", "calibration"]
 AROUND = ["data", "limits", "made"]
 
 
@@ -88,10 +90,20 @@ def page(written: Path) -> HtmlPage:
     return HtmlPage((written / "test.html").read_text(encoding="utf-8"))
 
 
-def report(evaluation: Evaluation, bundle: bundles.Bundle, folder: Path) -> HtmlPage:
-    """The page of an evaluation, parsed."""
-    path = write_html(evaluation, bundle, describe(evaluation.dataset), read_beside(folder, evaluation), folder)
-    return checked(path.read_text(encoding="utf-8"))
+def write_report(
+    bundle: bundles.Bundle, dataset: Dataset, folder: Path, *, split: Scope = "test", beside: Path | None = None
+) -> Path:
+    """A page, not by the command line."""
+    predictor = Predictor(bundle)
+    evaluation = evaluate_bundle(predictor, dataset, split)
+    patterns = temporal_patterns(predictor, dataset, split, name=bundle.manifest.model, traces=evaluation.traces)
+    facts = replace(describe(dataset), verified=True)
+    return write_html(evaluation, bundle, facts, read_beside(beside or folder, evaluation), patterns, folder)
+
+
+def report(bundle: bundles.Bundle, dataset: Dataset, folder: Path, split: Scope = "test") -> HtmlPage:
+    """The page of a bundle's evaluation, parsed."""
+    return checked(write_report(bundle, dataset, folder, split=split).read_text(encoding="utf-8"))
 
 
 def checked(html: str) -> HtmlPage:
@@ -146,12 +158,22 @@ class TestPage:
         ]
         assert profile["measured"] not in page.text  # a date
 
+    def test_tells_when_the_probability_rises_and_how_much_past_it_takes(
+        self, small_line: Dataset, small_export: Exported, page: HtmlPage, tmp_path: Path
+    ) -> None:
+        opens = f"half of them are at {small_export.bundle.manifest.alert['sticker'].open:.4f} or above"
+        (table,) = [table for table in page.tables if table[0][-1] == opens]
+        assert [row[:2] for row in table[1:]] == [["sticker", "2"]]
+        for said in ("s from the onset", "s from the impact", "must not raise it", "last rows known", "ROC-AUC of"):
+            assert said in page.text
+        # Of all sequences the curves are of all events; a line without a test split has no windows to look back at.
+        whole = report(small_export.bundle, small_line, tmp_path / "all", "all")
+        assert "sticker, 5 events" in whole.text
+
     def test_a_second_run_writes_the_same_bytes(
         self, written: Path, small_line: Dataset, small_export: Exported, beside: Path, tmp_path: Path
     ) -> None:
-        evaluation = evaluate_bundle(Predictor(small_export.bundle), small_line, "test")
-        facts = replace(describe(small_line), verified=True)
-        again = write_html(evaluation, small_export.bundle, facts, read_beside(beside, evaluation), tmp_path)
+        again = write_report(small_export.bundle, small_line, tmp_path, beside=beside)
         assert again.read_bytes() == (written / "test.html").read_bytes()
         assert str(small_line.path).encode() not in again.read_bytes()
 
@@ -229,7 +251,7 @@ class TestOddData:
     def test_no_event_and_no_false_alarm(self, tmp_path: Path) -> None:
         bundle = flow_bundle(tmp_path / "flow", -4.0, "fire")
         plant = write_told_plant(tmp_path / "plant")
-        found = report(evaluate_bundle(Predictor(bundle), plant), bundle, tmp_path / "out")
+        found = report(bundle, plant, tmp_path / "out")
         assert found.sections == [*OWN, *AROUND]  # the bundle has no training.json
         assert found.tiles[:4] == ["0 of 0", "-", "0.0", "-"]
         for said in ("No event was caught.", "No event was missed.", "There was no false alert.", "are of one class"):
@@ -238,10 +260,10 @@ class TestOddData:
     def test_every_event_missed_or_alarms_alone(self, tmp_path: Path) -> None:
         plant = write_told_plant(tmp_path / "plant")
         silent, loud = (flow_bundle(tmp_path / f"flow{gain}", gain) for gain in (-4.0, 4.0))
-        missed = report(evaluate_bundle(Predictor(silent), plant), silent, tmp_path / "silent")
+        missed = report(silent, plant, tmp_path / "silent")
         assert missed.tiles[:3] == ["0 of 6", "-", "0.0"]
         assert "leak, at most 0.000" in missed.text
-        alarmed = report(evaluate_bundle(Predictor(loud), plant), loud, tmp_path / "loud")
+        alarmed = report(loud, plant, tmp_path / "loud")
         assert alarmed.tiles[0] == "0 of 6"  # it alarms from the first window on, and so says nothing new
         assert "nothing, open for 190 s" in alarmed.text
 
@@ -252,8 +274,8 @@ class TestOddData:
             for number, split in enumerate(("train", "validation", "test")):
                 writer.add(sequence(f"s{number}", np.full((5, 2), number, np.float32)), (), split)
         bundle = flow_bundle(tmp_path / "flow", 4.0)
-        evaluation = evaluate_bundle(Predictor(bundle), Dataset.open(tmp_path / "plant"))
-        found = report(evaluation, bundle, tmp_path / "out")
+        found = report(bundle, Dataset.open(tmp_path / "plant"), tmp_path / "out")
+        assert "time" not in found.sections
         assert found.tiles == ["0 of 0", "-", "-", "-", "-"]
         assert "No window of these sequences is positive or negative of leak." in found.text
 
@@ -272,7 +294,7 @@ class TestOddData:
         bundle = flow_bundle(tmp_path / "flow", 4.0)
         plant = Dataset.open(tmp_path / "plant")
         path = tmp_path / "out"
-        found = report(evaluate_bundle(Predictor(bundle), plant), bundle, path)
+        found = report(bundle, plant, path)
         assert "<script>" not in (path / "test.html").read_text()
         assert kind in found.text
         assert "import/<b>" in found.text

@@ -1,6 +1,6 @@
 """The page: its chapters in order, and the file.
 
-    write_html(evaluation, bundle, facts, beside, Path("runs/mine"))
+    write_html(evaluation, bundle, facts, beside, patterns, Path("runs/mine"))
 
 No script, nothing from elsewhere: the file can be mailed, opened offline and printed.
 """
@@ -14,15 +14,23 @@ from models.bundle import Bundle
 from models.whole_file import write_whole
 from trainer.datasets.describe import DatasetFacts
 from trainer.evaluation.evaluate import Evaluation
-from trainer.evaluation.html_report import about, scores, windows
+from trainer.evaluation.html_report import about, scores, time, windows
 from trainer.evaluation.html_report.beside import Beside
 from trainer.evaluation.html_report.parts import Chapter, inline
 from trainer.evaluation.html_report.stretches import stretches
 from trainer.evaluation.report import scope_name
+from trainer.evaluation.temporal import TemporalPatterns
 from trainer.svg import letters_as_text
 
 
-def write_html(evaluation: Evaluation, bundle: Bundle, facts: DatasetFacts, beside: Beside, folder: Path) -> Path:
+def write_html(
+    evaluation: Evaluation,
+    bundle: Bundle,
+    facts: DatasetFacts,
+    beside: Beside,
+    patterns: TemporalPatterns,
+    folder: Path,
+) -> Path:
     """Write `<split>.html` into a folder.
 
     Args:
@@ -30,6 +38,7 @@ def write_html(evaluation: Evaluation, bundle: Bundle, facts: DatasetFacts, besi
         bundle: that was judged.
         facts: of the dataset.
         beside: chapters of what other commands left.
+        patterns: of the same traces.
         folder: made if there is none.
 
     Raises:
@@ -38,17 +47,24 @@ def write_html(evaluation: Evaluation, bundle: Bundle, facts: DatasetFacts, besi
     """
     path = folder / f"{evaluation.split}.html"
     with letters_as_text():
-        write_whole(path, as_html(evaluation, chapters(evaluation, bundle, facts, beside)).encode())
+        write_whole(path, as_html(evaluation, chapters(evaluation, bundle, facts, beside, patterns)).encode())
     return path
 
 
-def chapters(evaluation: Evaluation, bundle: Bundle, facts: DatasetFacts, beside: Beside) -> list[Chapter]:
+def chapters(
+    evaluation: Evaluation,
+    bundle: Bundle,
+    facts: DatasetFacts,
+    beside: Beside,
+    patterns: TemporalPatterns,
+) -> list[Chapter]:
     """All chapters in order; arguments as for `write_html`."""
     record = about.training_record(bundle)
     found = [
         scores.answer(evaluation),
         scores.kinds(evaluation),
         scores.leads(evaluation),
+        time.over_time(evaluation, patterns),
         *stretches(evaluation),
         scores.confusion(evaluation),
         windows.curves(evaluation),

@@ -1,0 +1,78 @@
+"""The chapter of time: when a probability rises, and how much of the past it is made of."""
+
+from trainer.datasets.card_layout import Section
+from trainer.evaluation.aligned import Anchor
+from trainer.evaluation.comparison.page import number, seconds
+from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.html_report.parts import Chapter, Figure, Group
+from trainer.evaluation.known_rows import SUFFICES, History
+from trainer.evaluation.temporal import TemporalPatterns
+from trainer.evaluation.temporal_pictures import aligned_svg, history_svg
+
+
+def over_time(evaluation: Evaluation, patterns: TemporalPatterns) -> Chapter | None:
+    """Curves around onset and impact, and the history each target needs; None where there is neither."""
+    groups = tuple(_group(evaluation, patterns, target) for target in evaluation.targets)
+    if not any(group.figures for group in groups):
+        return None
+    return Chapter(
+        "time",
+        "When the probability rises",
+        "Each panel shows one kind of event: the median of the probability over its events, and its quartiles. "
+        "It should rise between the onset and the impact, early and steeply; for what must not raise it, it should "
+        "stay at the bottom. The onset is when the simulator or the record lets the event begin; nothing shows "
+        "before it.",
+        groups,
+    )
+
+
+def _group(evaluation: Evaluation, patterns: TemporalPatterns, target: str) -> Group:
+    opens = evaluation.manifest.alert[target].open
+    period_s = evaluation.manifest.window.period_ms / 1000
+    curves = [curve for curve in patterns.aligned if curve.target == target]
+    figures = []
+    anchors: tuple[tuple[Anchor, str], ...] = (
+        ("onset", "From where an event begins; a window holds all of it only when it is a window's length past."),
+        ("impact", "Towards the harm: what rises too late cannot be acted on."),
+    )
+    for anchor, caption in anchors:
+        if any(curve.anchor == anchor for curve in curves):
+            figures.append(Figure(f"Around the {anchor}", caption, aligned_svg(patterns, target, anchor), wide=True))
+    reached = [
+        (curve.event_type, str(curve.events), _when(curve.reaches_s(opens)))
+        for curve in curves
+        if curve.own and curve.anchor == "impact"
+    ]
+    told = [entry for entry in patterns.history if entry.target == target and entry.roc_auc[-1] is not None]
+    if told:
+        figures.append(
+            Figure(
+                "How much of the past it takes",
+                "ROC-AUC if only the last rows of each window are known, at other rows' expense. Where the curve is "
+                "flat, what lies further back adds nothing.",
+                history_svg(patterns, target),
+                wide=True,
+            )
+        )
+    head = ("event", "events", f"half of them are at {opens:.4f} or above")
+    return Group(
+        target,
+        tuple(_suffices(entry, period_s) for entry in told),
+        tables=(Section("", head, tuple(reached)),) if reached else (),
+        figures=tuple(figures),
+    )
+
+
+def _when(reached_s: float | None) -> str:
+    if reached_s is None:
+        return "never"
+    return f"{seconds(-reached_s)} before the impact" if reached_s < 0 else f"{seconds(reached_s)} after it"
+
+
+def _suffices(entry: History, period_s: float) -> str:
+    rows = entry.rows_that_suffice() or entry.rows[-1]
+    fate = "missing" if entry.earlier == "missing" else "held at the first known value"
+    return (
+        f"With all but the last {rows} rows ({rows * period_s:g} s) {fate}, no more than {SUFFICES:g} ROC-AUC of "
+        f"{number(entry.roc_auc[-1], 4)} is lost."
+    )
