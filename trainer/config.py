@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -233,15 +233,31 @@ def from_dict(settings: Mapping[str, Any], where: str = "the configuration") -> 
             target: {**_ALERT_DEFAULTS.get(target, {}), **values} if isinstance(values, Mapping) else values
             for target, values in alerts.items()
         }
-    try:
-        config = msgspec.convert(filled, TrainingConfig)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at ")
-        at = path.strip("`").removeprefix("$.") or "the top level"
-        hint = f": write [{filled[at]!r}]" if isinstance(filled.get(at), str) and "`array`" in what else ""
-        raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}{hint}") from None
+        for target, values in filled["alert"].items():  # by itself: of a whole table msgspec does not tell which
+            _converted(values, AlertSettings, f"alert.{target}", where)
+    config = _converted(filled, TrainingConfig, "", where)
     check_model(config)
     return config
+
+
+_Kind = TypeVar("_Kind")
+
+
+def _converted(values: Any, kind: type[_Kind], table: str, where: str) -> _Kind:
+    """Values as a dataclass.
+
+    Raises:
+        UsageError: one does not fit; names its place.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at ")
+        key = path.strip("`").removeprefix("$").removeprefix(".")
+        at = ".".join(filter(None, (table, key))) or "the top level"
+        text = isinstance(values, Mapping) and isinstance(values.get(key), str)
+        hint = f": write [{values[key]!r}]" if text and "`array`" in what else ""
+        raise UsageError(f"{what[:1].lower()}{what[1:]} at {at} of {where}{hint}") from None
 
 
 def changed(config: TrainingConfig, values: Mapping[str, Any], where: str) -> TrainingConfig:
