@@ -27,7 +27,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the report into this folder too.", show_default=False)] = None,
     with_: Annotated[
         Path | None,
-        typer.Option("--with", help="Folder of metrics.json and profile.json to show. (default: OUT)"),
+        typer.Option("--with", help="Folder of metrics.json, explain.json, profile.json to show. (default: OUT)"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
@@ -36,8 +36,8 @@ def command(
     Every due window goes through ONNX Runtime and the worker's own alert rules.
     --out writes SPLIT.json, SPLIT.md, SPLIT.svg and SPLIT.html: one page with
     curves, events, misses, false alarms and the data card that needs no
-    network. What `trainer compare` and `trainer profile` left in OUT, or in
-    --with DIR, is shown in it too.
+    network. What `trainer compare`, `explain` and `profile` left in OUT, or
+    in --with DIR, is shown in it too.
 
     Example:
       trainer evaluate --data data/line --bundle casting-cnn-lstm --out runs/mine

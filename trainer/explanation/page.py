@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trainer.evaluation.comparison.page import Rows, markdown_table
 from trainer.evaluation.evaluate import caveat_of
 from trainer.explanation.attribution import BLOCK_ROWS, STEPS
 from trainer.explanation.explain import OCCLUDED_NETWORKS, SHUFFLED_NETWORKS
@@ -69,7 +70,7 @@ def as_markdown(report: "ExplanationReport") -> str:
         lines += ["", f"## {target}", ""]
         lines.append("Windows: " + ", ".join(f"{count} {kind}" for kind, count in windows.items()) + ".")
         lines += _judged(found, target)
-        lines += ["", *_ranking(found, target), ""]
+        lines += ["", *markdown_table(ranking_rows(found, target)), ""]
         lines.append(
             f"Integrated gradients miss what they must add up to (median {gap.moved:g} logits) by {gap.median:g} in "
             f"the median, {gap.p95:g} at the 95th percentile."
@@ -89,10 +90,24 @@ def score_line(found: Explanation, target: str) -> str:
 
 
 def _judged(found: Explanation, target: str) -> list[str]:
-    """Of all types every kind of share; of each type only the sharpest that a method knows of."""
-    judgements = [judgement for judgement in found.judgements if judgement.target == target]
+    judgements = judgements_of(found, target)
     if not judgements:
         return []
+    told = [f"- {finding}" for finding in findings(judgements)]
+    score = score_line(found, target)
+    return ["", f"{score[0].upper()}{score[1:]}.", "", *markdown_table(judged_rows(judgements)), "", *told]
+
+
+def judgements_of(found: Explanation, target: str) -> list[Judgement]:
+    """Those of a target, over all of its types first."""
+    return [judgement for judgement in found.judgements if judgement.target == target]
+
+
+def judged_rows(judgements: Sequence[Judgement]) -> Rows:
+    """One target's judgements, one at least.
+
+    Of all types every kind of share; of each type only the sharpest that a method knows of.
+    """
     overall = judgements[0].type
     shown = [
         judgement
@@ -100,27 +115,33 @@ def _judged(found: Explanation, target: str) -> list[str]:
         if judgement.type == overall or judgement.kind == "cells" or judgement.method == "attention"
     ]
     head = (
-        "| type | method | share of | windows / sequences | here | random | shuffled | above random | above shuffled "
-        "| verdict |"
-    )
+        "type", "method", "share of", "windows / sequences", "here", "random", "shuffled", "above random",
+        "above shuffled", "verdict",
+    )  # fmt: skip
     rows = [
-        f"| {_type(judgement)} | {METHOD_NAMES[judgement.method]} | {judgement.kind} | {judgement.windows} / "
-        f"{judgement.sequences} | {judgement.share.mean:.1%} | {judgement.random:.1%} | {judgement.shuffled:.1%} | "
-        f"{_difference(judgement.above_random)} | {_difference(judgement.above_shuffled)} | {judgement.verdict} |"
+        (
+            _type(judgement),
+            METHOD_NAMES[judgement.method],
+            judgement.kind,
+            f"{judgement.windows} / {judgement.sequences}",
+            f"{judgement.share.mean:.1%}",
+            f"{judgement.random:.1%}",
+            f"{judgement.shuffled:.1%}",
+            _difference(judgement.above_random),
+            _difference(judgement.above_shuffled),
+            judgement.verdict,
+        )
         for judgement in shown
     ]
-    told = [f"- {finding}" for finding in findings(judgements)]
-    score = score_line(found, target)
-    return ["", f"{score[0].upper()}{score[1:]}.", "", head, "| --- " * 10 + "|", *rows, "", *told]
+    return [head, *rows]
 
 
-def _ranking(found: Explanation, target: str) -> list[str]:
+def ranking_rows(found: Explanation, target: str) -> Rows:
+    """The sensors that a target's answers rest on most, and each method's share of them."""
     ranked = found.ranking[target]
     methods = list(ranked[0].shares)
-    lines = ["| sensor | " + " | ".join(METHOD_NAMES[method] for method in methods) + " |"]
-    lines.append("| --- |" + " --- |" * len(methods))
-    rows = (" | ".join(_share(rank.shares[method]) for method in methods) for rank in ranked[:RANKED])
-    return [*lines, *(f"| {rank.sensor} | {row} |" for rank, row in zip(ranked, rows, strict=False))]
+    head = ("sensor", *(METHOD_NAMES[method] for method in methods))
+    return [head, *((rank.sensor, *(_share(rank.shares[one]) for one in methods)) for rank in ranked[:RANKED])]
 
 
 def _type(judgement: Judgement) -> str:

@@ -22,6 +22,8 @@ from trainer.explanation.page import BASELINE, UNKNOWN, as_markdown, findings
 from trainer.explanation.pictures import caption, draw_explained
 from trainer.explanation.summary import Explanation
 
+EXPLAIN_FILE = "explain.json"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExplanationReport:
@@ -106,7 +108,7 @@ def write_report(report: ExplanationReport, folder: Path) -> list[Path]:
         OSError: the system will not take them.
     """
     contents = {
-        "explain.json": json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        EXPLAIN_FILE: json.dumps(report.as_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         "explain.md": as_markdown(report),
         **{f"examples/{name}.svg": draw_explained(entry, report.manifest) for name, entry in report.examples()},
     }

@@ -56,7 +56,7 @@ class WarmScorer:
 
 @pytest.fixture(scope="module")
 def beside(small_line: Dataset, small_export: Exported, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """metrics.json and profile.json of the small line and the small bundle, as the commands write them."""
+    """metrics.json, explain.json and profile.json of the small line and bundle, as the commands write them."""
     folder = tmp_path_factory.mktemp("beside")
     predictor = Predictor(small_export.bundle, device="cpu")
     warm = WarmScorer(predictor.window, list(predictor.sensors))
@@ -70,6 +70,8 @@ def beside(small_line: Dataset, small_export: Exported, tmp_path_factory: pytest
         small_line, entrants, targets=["sticker"], seeds=1, settings=settings, kept=kept, watch=QUIET, replicates=100
     )
     write_comparison(metrics, folder)
+    asked = ["--data", str(small_line.path), "--bundle", str(small_export.bundle.path), "--windows", "4"]
+    assert run_trainer("explain", *asked, "--out", str(folder)) == 0
     write_page(profile_bundle(small_export.bundle, batches=(1, 2), rounds=1, seconds=0.001, memory=False), folder)
     return folder
 
@@ -121,7 +123,7 @@ def checked(html: str) -> HtmlPage:
 class TestPage:
     def test_stands_alone_and_has_every_section(self, written: Path, page: HtmlPage) -> None:
         checked((written / "test.html").read_text(encoding="utf-8"))
-        assert page.sections == [*OWN, "baseline", "cost", "training", *AROUND]
+        assert page.sections == [*OWN, "baseline", "looks", "cost", "training", *AROUND]
         assert page.tags["figure"] == page.tags["svg"] > 8
         assert page.text.count("probability of sticker") >= 2  # of each event that was caught or missed
 
@@ -152,6 +154,11 @@ class TestPage:
         headline = next(table for table in page.tables if table[0][1:2] == ["summary"])
         one = metrics["comparison"]["roc_auc"]
         assert headline[1][:4] == ["ROC-AUC", f"{one['baseline']:.4f}", "-", f"{one['sequence']:.4f}"]
+        explained = json.loads((beside / "explain.json").read_text())
+        ranked = next(table for table in page.tables if table[0][0] == "sensor")
+        assert [row[0] for row in ranked[1:]] == [one["sensor"] for one in explained["ranking"]["sticker"]][:8]
+        judged = next(table for table in page.tables if table[0][-1] == "verdict")
+        assert judged[1][-1] == explained["judgements"][0]["verdict"]
         times = next(table for table in page.tables if table[0][0] == "runtime")
         assert [row[:3] for row in times[1:]] == [
             [timing["runtime"], str(timing["batch"]), str(timing["runs"])] for timing in profile["timings"]
@@ -187,7 +194,8 @@ class TestPage:
             found = not_shown(evaluation, read_beside(tmp_path, evaluation).missing).groups[0].texts
             assert any(said in sentence for sentence in found)
             assert evaluation.caveat in found
-            assert found[-2].startswith("No comparison with a baseline was at hand")
+            assert found[-3].startswith("No comparison with a baseline was at hand")
+            assert found[-2].startswith("What the network looks at was not at hand")
             assert found[-1].startswith("What an answer costs was not at hand")
 
 
@@ -198,6 +206,7 @@ class TestBeside:
         evaluation = evaluate_bundle(Predictor(small_export.bundle), small_line)
         for name, path, other in (
             ("metrics.json", ("data", "fingerprint"), "The comparison at hand is of other data (ffff"),
+            ("explain.json", ("bundle", "model_sha256"), "The explanation at hand is of another model"),
             ("profile.json", ("model_sha256",), "The profile at hand is of another model"),
         ):
             folder = tmp_path / name
@@ -221,6 +230,8 @@ class TestBeside:
             ("metrics.json", "{", "expected what `trainer compare` writes, got Expecting"),
             ("metrics.json", json.dumps(without), "got no 'caught' at "),
             ("metrics.json", "[]", "expected what `trainer compare` writes"),
+            ("explain.json", "{}", "expected what `trainer explain` writes, got no 'bundle'"),
+            ("explain.json", (beside / "explain.json").read_text(), "expected a picture, got no such file at "),
             ("profile.json", "{}", "expected what `trainer profile` writes, got Object missing required field"),
         ):
             for file in tmp_path.iterdir():

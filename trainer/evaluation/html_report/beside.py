@@ -1,10 +1,10 @@
-"""What other commands left beside an evaluation: `metrics.json` of `trainer compare`, `profile.json` of `profile`.
+"""What other commands left beside an evaluation: `metrics.json` of `trainer compare`, `explain.json`, `profile.json`.
 
 What is of other data, or of another model, is left out, and the page says so: it would be taken for this one's.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from trainer.datasets.card_layout import Section
 from trainer.evaluation.comparison.page import Metrics, Rows, alert_rows, comparison_rows, seed_rows
 from trainer.evaluation.comparison.run import METRICS_FILE
 from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.html_report.looks_at import looks_at
 from trainer.evaluation.html_report.parts import Chapter, Figure, Group
+from trainer.explanation.report import EXPLAIN_FILE
 from trainer.profiling.page import PROFILE_FILE, as_svg, bar_sentence, facts, how, timing_rows
 from trainer.profiling.records import Profile
 
@@ -35,13 +37,13 @@ class Beside:
 
 
 def read_beside(folder: Path, evaluation: Evaluation) -> Beside:
-    """Look for both files in a folder.
+    """Look for the files in a folder.
 
     Raises:
         ContractError: a file is not what its command writes.
     """
     chapters, missing = [], []
-    for read in (_compared, _profiled):
+    for read in (_compared, _explained, _profiled):
         found = read(folder, evaluation)
         if isinstance(found, str):
             missing.append(found)
@@ -96,6 +98,21 @@ def _comparison(metrics: Metrics) -> Chapter:
         "no difference. These are trainings of the recipes, not this one bundle.",
         tuple(groups),
     )
+
+
+def _explained(folder: Path, evaluation: Evaluation) -> Chapter | str:
+    path, manifest = folder / EXPLAIN_FILE, evaluation.manifest
+    if not path.is_file():
+        return "What the network looks at was not at hand; the command trainer explain tells it."
+
+    def make(explained: Mapping[str, Any]) -> Chapter | str:
+        model = explained["bundle"]["model_sha256"]
+        if model != manifest.model_sha256:
+            return f"The explanation at hand is of another model ({model[:12]}) and is left out."
+        return looks_at(explained, folder)
+
+    found: Chapter | str = _read(path, "explain", make)
+    return found
 
 
 def _profiled(folder: Path, evaluation: Evaluation) -> Chapter | str:
