@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test bench check fix kafka models series results-table recording lock clean
+.PHONY: help setup setup-worker demo test bench check fix kafka models series comparison results-table recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,6 +71,17 @@ SERIES := --set device=cpu --set threads=1 --weights runs/line-v1/weights --runs
 series: data/line-v1/dataset.json ## five seeds of each architecture, half an hour; goes on where it stopped
 	$(BIN)/trainer series --data data/line-v1 --recipe cnn_lstm --recipe lstm $(SERIES) & \
 	$(BIN)/trainer series --data data/line-v1 --recipe attention_lstm $(SERIES); wait
+
+# Sequence models against baselines: the networks of `make series` and their answers are taken from runs/ where they are
+# there. Profile it on a quiet machine.
+EVALUATION := models/sequence/evaluation/line-v1
+comparison: data/line-v1/dataset.json ## the comparison with baselines, and the report of the default bundle; hours at first
+	$(BIN)/trainer compare --data data/line-v1 --out $(EVALUATION) --weights runs/line-v1/weights \
+	  --traces runs/line-v1/traces --trials 6 --set device=cpu --set threads=1
+	$(BIN)/trainer explain --data data/line-v1 --bundle current --out $(EVALUATION)
+	$(BIN)/trainer profile --data data/line-v1 --bundle current --runs $(EVALUATION)/runs.jsonl --out $(EVALUATION)
+	$(BIN)/trainer evaluate --data data/line-v1 --bundle current --out $(EVALUATION)
+	$(MAKE) results-table
 
 results-table: $(VENV)/.dev ## the table of results in README.md anew, from the comparison's metrics.json
 	$(BIN)/python -m trainer.evaluation.comparison.results_table models/sequence/evaluation/line-v1/metrics.json README.md

@@ -119,7 +119,8 @@ class TrainingConfig:
         positive_share: share of the positive windows drawn anew for each epoch; neighbours share nearly all their rows.
         negative_share: share of the plain negative windows drawn anew for each epoch.
         decoy_share: share of the negative windows near events and look-alikes drawn anew for each epoch.
-        sampling: `shares`, or `balanced`: an epoch as long as the shares make it, in the ratio of `balance`.
+        sampling: `shares`, or `balanced`: an epoch as long as the shares make it, in the ratio of `balance`; or
+            `look_alikes`: balanced, and most negatives are of look-alikes, as many of each target and type.
         balance: part of an epoch's windows that is positive, with balanced sampling; as many of each target.
         augmentation: variations of the positive training windows, see `AugmentationSettings`; none by default.
         workers: processes that load batches; 0 loads in the training process.
@@ -163,7 +164,7 @@ class TrainingConfig:
     positive_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     negative_share: Share = 1.0
     decoy_share: Share = 1.0
-    sampling: Literal["shares", "balanced"] = "shares"
+    sampling: Literal["shares", "balanced", "look_alikes"] = "shares"
     balance: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0

@@ -155,6 +155,16 @@ class CastingSequenceDataset(TorchDataset[Item]):
         return self._index.kinds
 
     @property
+    def look_alikes(self) -> Int8Array:
+        """Of each window [window] the place of the look-alike it is a negative of in `look_alike_targets`, or -1."""
+        return np.asarray(self._index.look_alike.numpy(), np.int8)
+
+    @property
+    def look_alike_targets(self) -> tuple[int, ...]:
+        """Of each type of look-alike the place of the target it imitates."""
+        return self._index.look_alike_targets
+
+    @property
     def labels(self) -> Float32Array:
         """Labels float32 [window, target]; made anew each time it is asked for, as are the two below."""
         return self._index.labels(self._index.last_rows())

@@ -23,6 +23,9 @@ Loader = DataLoader[tuple[Tensor, ...]]
 VALIDATION_BATCH = 512
 """Windows judged at once."""
 
+LOOK_ALIKES = 0.6
+"""Part of an epoch's negatives that is of look-alikes, with that sampling."""
+
 _JUDGED_SEED = 0
 """Of the draw of the windows that judge."""
 
@@ -100,7 +103,8 @@ def training_sampler(
         positive=config.positive_share,
         near=config.decoy_share,
         plain=config.negative_share,
-        balance=config.balance if config.sampling == "balanced" else None,
+        balance=None if config.sampling == "shares" else config.balance,
+        look_alikes=LOOK_ALIKES if config.sampling == "look_alikes" else 0.0,
         seed=config.seed,
         rank=rank,
         world=world,

@@ -30,6 +30,14 @@ class Windows(Protocol):
     def kinds(self) -> Int8Array:
         """Of each window, see `trainer.loading.window_index`."""
 
+    @property
+    def look_alikes(self) -> Int8Array:
+        """Of each window the look-alike it is of, -1 of none."""
+
+    @property
+    def look_alike_targets(self) -> tuple[int, ...]:
+        """Of each look-alike the target it imitates."""
+
     def __len__(self) -> int:
         """Number of windows."""
 
@@ -42,9 +50,13 @@ class EpochSampler(Sampler[int]):
 
     By shares, a window is drawn at most once. With `balance`, the epoch is as long as the shares make it, but that
     part of it is positive, as many for each target, so that a frequent one does not crowd out a rare one; near and
-    plain negatives keep the ratio of their shares. Where a kind has too few windows, all of them are drawn as often as
-    they go, and the rest once more. A repeated window has the index c · len(dataset) + i in its c-th further copy, so
-    that `CastingSequenceDataset` varies the copies differently.
+    plain negatives keep the ratio of their shares. With `look_alikes` that part of the negatives is of look-alikes, as
+    many for each target and of these as many for each type: what comes often and is told apart at once does not crowd
+    out what must be learnt; of a type with too few windows all are drawn once.
+
+    Where any other kind has too few windows, all of them are drawn as often as they go, and the rest once more. A
+    repeated window has the index c · len(dataset) + i in its c-th further copy, so that `CastingSequenceDataset` varies
+    the copies differently.
 
     Several processes each take every `world`-th window of one common order, so that a step of all of them together
     sees what a step of one process with the whole batch would. All get equally many: up to world - 1 windows of the
@@ -58,6 +70,7 @@ class EpochSampler(Sampler[int]):
         seed: of the drawing.
         fixed: the draw of epoch 0 for ever, in the order of the dataset; for validation.
         balance: part of an epoch that is positive; None draws by the shares alone.
+        look_alikes: part of the negatives that is of look-alikes; with `balance` only.
         rank: number of this process.
         world: number of processes.
     """
@@ -72,6 +85,7 @@ class EpochSampler(Sampler[int]):
         seed: int,
         fixed: bool = False,
         balance: float | None = None,
+        look_alikes: float = 0.0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -85,6 +99,8 @@ class EpochSampler(Sampler[int]):
         ]
         if balance is not None:
             wanted = _balanced(wanted, balance)
+            if look_alikes:
+                _give_way(groups, wanted, dataset, look_alikes)
             of_targets = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds[groups[0]])]
             groups[:1], wanted[:1] = of_targets, _evenly(wanted[0], len(of_targets))
         row_type = np.int32 if len(kinds) <= np.iinfo(np.int32).max else np.int64
@@ -122,6 +138,36 @@ class EpochSampler(Sampler[int]):
 def _evenly(count: int, parts: int) -> list[int]:
     """A number in so many parts that differ by one at most."""
     return [count // parts + (part < count % parts) for part in range(parts)]
+
+
+def _give_way(groups: list[Int64Array], wanted: list[int], windows: Windows, part: float) -> None:
+    """Add groups of look-alikes to those of (positive, near, plain); the negatives give way to them.
+
+    Args:
+        groups: the windows of each; what is left of the near ones is of no look-alike.
+        wanted: how many of each.
+        windows: that are sampled from.
+        part: of the negatives.
+    """
+    alike, negatives = windows.look_alikes, sum(wanted[1:])
+    types: dict[int, list[Int64Array]] = {}
+    for place, target in enumerate(windows.look_alike_targets):
+        group = np.flatnonzero(alike == place)
+        if group.size:
+            types.setdefault(target, []).append(group)
+    for mine, share in zip(types.values(), _evenly(round(part * negatives), len(types)), strict=True):
+        groups += mine
+        wanted += [min(count, group.size) for group, count in zip(mine, _evenly(share, len(mine)), strict=True)]
+    groups[1] = groups[1][alike[groups[1]] < 0]
+    near, plain = groups[1].size > 0, groups[2].size > 0
+    left = negatives - sum(wanted[3:])
+    if near and plain:
+        left_near = round(left * wanted[1] / negatives)
+        wanted[1:3] = [left_near, left - left_near]
+    elif near or plain:
+        wanted[1:3] = [left * near, left * plain]
+    elif types:  # there are no other negatives
+        wanted[1:3], wanted[-1] = [0, 0], wanted[-1] + left
 
 
 def _balanced(counts: list[int], balance: float) -> list[int]:

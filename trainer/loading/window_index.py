@@ -4,11 +4,12 @@ Within a dataset event times strictly rise, so every scan is accepted and a wind
 ends with, counted over the whole split, says all. What else belongs to a window (its first row, its labels, its time,
 its sequence) is looked up when it is asked for.
 
-Held are 5 to 9 bytes a window and a byte a row and target, as tensors: torch hands those to a loader's worker
+Held are 6 to 10 bytes a window and a byte a row and target, as tensors: torch hands those to a loader's worker
 processes through shared memory, whatever the way they are started.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -44,6 +45,8 @@ class WindowIndex:
     Attributes:
         last: int32 or int64 [window], the row each ends with.
         kind: int8 [window], see `PLAIN`, `NEAR` and `POSITIVE`.
+        look_alike: int8 [window], of a negative its place among the look-alikes; -1 where it is of none.
+        look_alike_targets: of each type of look-alike, the most frequent first, the place of the target it imitates.
         truth: int8 [row, target], of a window that would end there; see `trainer.datasets.labels`.
         stretches: int64 [stretch], the first row of each stretch without a gap, rising.
         length: rows of a window, at most.
@@ -52,6 +55,8 @@ class WindowIndex:
 
     last: Tensor
     kind: Tensor
+    look_alike: Tensor
+    look_alike_targets: tuple[int, ...]
     truth: Tensor
     stretches: Tensor
     length: int
@@ -91,7 +96,7 @@ class WindowIndex:
         last = self.last.long()
         truth = self.truth.clone()
         truth[last] = self.truth[last[order]]
-        return replace(self, kind=self.kind[order], truth=truth)
+        return replace(self, kind=self.kind[order], look_alike=self.look_alike[order], truth=truth)
 
     def ends_near(self, last: int, reach: int) -> Int64Array:
         """Rows that a like window may end with, at most `reach` scans from `last`, that one among them.
@@ -128,10 +133,10 @@ def index_windows(
         variable: whether windows count that are still growing after a start or a gap, from `SHORTEST` rows up.
     """
     happened: dict[str, list[Event]] = {info.sequence_id: [] for info in infos}
-    imitated = set()
+    imitated: dict[str, str] = {}
     for event in dataset.events():
         if event.target in targets:
-            imitated.add(event.type)
+            imitated[event.type] = str(event.target)
         if event.sequence_id in happened:
             happened[event.sequence_id].append(event)
     shortest = min(SHORTEST, rules.length) if variable else rules.length
@@ -139,6 +144,8 @@ def index_windows(
     offsets = np.cumsum([0, *(info.rows for info in infos)]).tolist()
     lasts: list[npt.NDArray[Any]] = [np.empty(0, row_type)]
     kinds: list[Int8Array] = [np.empty(0, np.int8)]
+    alike: list[Int8Array] = [np.empty(0, np.int8)]
+    look_alikes = _look_alikes(happened, imitated)
     stretches: list[Int64Array] = [np.empty(0, np.int64)]
     truth = np.empty((store.rows, len(targets)), np.int8)
     for info, (offset, end) in zip(infos, pairwise(offsets), strict=True):
@@ -151,11 +158,33 @@ def index_windows(
         lasts.append((offset + due).astype(row_type))
         decoys = [event for event in events if event.look_alike_of in {None, *imitated}]
         kinds.append(_negatives(times[due], decoys, rules))
+        alike.append(_of_look_alikes(times[due], events, list(look_alikes), rules))
         stretches.append(offset + np.flatnonzero(plan.restarted | (np.arange(info.rows) == 0)))
-    last, kind, begins = (np.concatenate(parts) for parts in (lasts, kinds, stretches))
+    last, kind, look_alike, begins = (np.concatenate(parts) for parts in (lasts, kinds, alike, stretches))
     _mark_positives(kind, truth[last] == 1)
-    held = [torch.from_numpy(array) for array in (last, kind, truth, begins)]
-    return WindowIndex(held[0], held[1], held[2], held[3], rules.length, shortest)
+    look_alike[kind >= POSITIVE] = -1
+    held = [torch.from_numpy(array) for array in (last, kind, look_alike, truth, begins)]
+    imitates = tuple(list(targets).index(target) for target in look_alikes.values())
+    return WindowIndex(held[0], held[1], held[2], imitates, held[3], held[4], rules.length, shortest)
+
+
+def _look_alikes(happened: Mapping[str, Sequence[Event]], imitated: Mapping[str, str]) -> dict[str, str]:
+    """The types of look-alikes that there are, the most frequent first, and the target that each imitates."""
+    events = [event for of_sequence in happened.values() for event in of_sequence]
+    found = {event.type: target for event in events if (target := imitated.get(event.look_alike_of or ""))}
+    counts = Counter(event.type for event in events)
+    return dict(sorted(found.items(), key=lambda entry: (-counts[entry[0]], entry[0])))
+
+
+def _of_look_alikes(times: Int64Array, events: list[Event], types: list[str], rules: WindowRules) -> Int8Array:
+    """The look-alike that each window is of, the rarest of several, while half of the window at least holds it."""
+    found = np.full(times.size, -1, np.int8)
+    half_ms = rules.length * rules.period_ms // 2
+    for place, kind in enumerate(types):
+        for event in events:
+            if event.type == kind:
+                found[(times >= event.onset_ms) & (times < event.ignore_until_ms + half_ms)] = place
+    return found
 
 
 def _mark_positives(kinds: Int8Array, positive: BoolArray) -> None:

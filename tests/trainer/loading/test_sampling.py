@@ -16,6 +16,8 @@ from trainer.loading.window_index import NEAR, PLAIN, POSITIVE
 class Kinds:
     kinds: np.ndarray
     epochs: list[int] = field(default_factory=list)
+    look_alikes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int8))
+    look_alike_targets: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -116,3 +118,33 @@ def test_processes_share_an_epoch(count: int, world: int, fixed: bool) -> None:
 def test_a_rank_beyond_the_world_is_refused() -> None:
     with pytest.raises(ValueError, match="rank below 2, got 2"):
         EpochSampler(windows(1, 1, 1), near=1, plain=1, seed=0, rank=2, world=2)
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(st.integers(1, 30), st.integers(0, 60), st.integers(1, 300), st.integers(0, 100)),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), max_size=5),
+    st.floats(0.05, 0.95),
+    st.floats(0.05, 1.0),
+)
+def test_look_alikes_take_their_part_of_the_negatives_each_target_and_type_as_many(
+    counts: tuple[int, int, int, int], types: list[tuple[int, int]], balance: float, part: float
+) -> None:
+    positive, near, plain, of_second = counts
+    sizes = [size for _, size in types]
+    kinds = [POSITIVE] * positive + [NEAR] * (near + sum(sizes)) + [PLAIN] * plain + [POSITIVE + 1] * of_second
+    alike = np.full(len(kinds), -1, np.int8)
+    alike[positive + near : positive + near + sum(sizes)] = np.repeat(np.arange(len(sizes)), sizes)
+    data = Kinds(np.array(kinds, np.int8), look_alikes=alike, look_alike_targets=tuple(target for target, _ in types))
+    shares = {"near": 0.5, "plain": 0.3, "seed": 2, "balance": balance}
+    before, drawn = list(EpochSampler(data, **shares)), list(EpochSampler(data, look_alikes=part, **shares))
+    assert len(drawn) == len(set(drawn)) == len(before)
+    which, negatives = np.array(drawn) % len(data), sum(data.kinds[index % len(data)] < POSITIVE for index in before)
+    assert (data.kinds[which] < POSITIVE).sum() == negatives
+    found = Counter(alike[which].tolist())
+    there = {target for target, size in types if size}
+    for target in there:
+        mine = [(place, size) for place, (of, size) in enumerate(types) if of == target and size]
+        wanted = part * negatives / len(there) / len(mine)
+        for place, size in mine:
+            assert abs(found[place] - min(wanted, size)) < 2

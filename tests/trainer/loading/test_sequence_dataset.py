@@ -149,6 +149,15 @@ def test_look_alikes_of_what_is_not_learned_are_as_plain_as_a_quiet_line(tmp_pat
         data = CastingSequenceDataset(tmp_path / name, 24, rules=RULES)
         early = data.event_time_ms < made.sequence.event_time_ms[0] + 700_000
         kinds.append(set(data.kinds[early]))
+        alike, near = data.look_alikes, data.kinds == NEAR
+        assert data.look_alike_targets == ((0,) if happens == "film_fracture" else ())
+        assert set(alike[early].tolist()) == ({-1, 0} if happens == "film_fracture" else {-1})
+        assert not (alike[~near] >= 0).any()  # nor is a window of the sticker one of its look-alike
+        fracture = next(event for event in made.events if event.type == happens)
+        ends = data.event_time_ms[alike == 0]
+        if len(ends):
+            assert ends.min() >= fracture.onset_ms
+            assert fracture.ignore_until_ms < ends.max() < fracture.ignore_until_ms + 6000  # half a window
     assert kinds == [{PLAIN, NEAR}, {PLAIN}]
 
 
