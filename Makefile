@@ -77,7 +77,8 @@ series: data/line-v1/dataset.json ## five seeds of each architecture, half an ho
 EVALUATION := models/sequence/evaluation/line-v1
 comparison: data/line-v1/dataset.json ## the comparison with baselines, and the report of the default bundle; hours at first
 	$(BIN)/trainer compare --data data/line-v1 --out $(EVALUATION) --weights runs/line-v1/weights \
-	  --traces runs/line-v1/traces --trials 6 --set device=cpu --set threads=1
+	  --traces runs/line-v1/traces --trials 6 --set device=cpu --set threads=1 \
+	  --set alert.sticker.false_per_strand_day=1
 	$(BIN)/trainer explain --data data/line-v1 --bundle current --out $(EVALUATION)
 	$(BIN)/trainer profile --data data/line-v1 --bundle current --runs $(EVALUATION)/runs.jsonl --out $(EVALUATION)
 	$(BIN)/trainer evaluate --data data/line-v1 --bundle current --out $(EVALUATION)

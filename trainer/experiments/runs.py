@@ -79,13 +79,18 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_key(config: TrainingConfig, data_fingerprint: str) -> str:
-    """A digest of all that decides a run: training's version, every field of its configuration, and the data."""
-    return _digest([TRAINING, config.as_dict(), data_fingerprint])
+    """A digest of all that decides a run: training's version, its configuration but for alerts, and the data."""
+    return _digest([TRAINING, _deciding(config), data_fingerprint])
 
 
 def configuration_key(config: TrainingConfig, data_fingerprint: str) -> str:
     """A digest of all that decides a run but the seed."""
-    return _digest([TRAINING, {**config.as_dict(), "seed": None}, data_fingerprint])
+    return _digest([TRAINING, {**_deciding(config), "seed": None}, data_fingerprint])
+
+
+def _deciding(config: TrainingConfig) -> dict[str, Any]:
+    """The fields that training goes by; thresholds and delays are chosen when it is over."""
+    return {**config.as_dict(), "alert": {}}
 
 
 def _digest(said: Any) -> str:

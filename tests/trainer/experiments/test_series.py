@@ -9,7 +9,7 @@ import torch
 
 from models.bundle import RELEASED
 from models.errors import ContractError
-from trainer.config import TrainingConfig
+from trainer.config import AlertSettings, TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.experiments.runs import RunLog, RunRow, Scores, latest, run_key
 from trainer.experiments.series import run_series
@@ -88,6 +88,8 @@ class TestSeries:
         keys = {run_key(small_config, "a"), run_key(small_config, "b"), run_key(replace(small_config, seed=9), "a")}
         assert len(keys) == 3
         assert run_key(replace(small_config), "a") in keys
+        alerts = {"sticker": AlertSettings(2000, 30_000, 60_000, "critical", false_per_strand_day=1.0)}
+        assert run_key(replace(small_config, alert=alerts), "a") in keys  # thresholds are chosen after training
 
 
 def ignore(recipe: str, seed: int, done: RunRow | None) -> None:
