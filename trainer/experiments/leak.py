@@ -8,6 +8,10 @@ epoch sees the truth; then a network is trained as ever and judged by the true l
 there beyond chance, it did not learn from labels: windows of one split would be in another, or something that is
 sampled, normalised or labelled would carry the truth.
 
+All trainings weigh positives so that they count as much as negatives. A network begins by saying one half; where that
+is far off, what it learns of labels that say nothing is to say less, most of all where much is going on in a window: it
+then ranks events below quiet windows, leak or no leak.
+
 One shuffled training is no coin toss of many windows: whatever a random network answers to, it answers alike in all the
 windows of a casting sequence, so that a single score may lie far from 0.5. Their mean over shuffles must not.
 """
@@ -18,9 +22,12 @@ from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
+import numpy as np
+
 from trainer.config import TrainingConfig
 from trainer.experiments.runs import Scores
 from trainer.experiments.series import score_split
+from trainer.loading.loaders import open_split, training_sampler
 from trainer.train_sequence import EpochReport, StepReport, train_on_dataset
 
 CHANCE = 0.5
@@ -86,7 +93,8 @@ def leak_test(
 
     Args:
         data: folder of a dataset.
-        config: of all trainings; the n-th shuffle trains with the seed `config.seed + n` and is shuffled by n.
+        config: of all trainings, but for the weight of positives; the n-th shuffle trains with the seed
+            `config.seed + n` and is shuffled by n.
         shuffles: two at least.
         on_scored: told of each training's scores.
         on_epoch: told of every epoch.
@@ -95,6 +103,7 @@ def leak_test(
     Raises:
         TrainingError, UsageError, ContractError: as for `train_on_dataset`.
     """
+    config = replace(config, class_weight=_even_weight(data, config))
     scored = []
     for shuffle in (None, *range(shuffles)):
         run = train_on_dataset(
@@ -108,3 +117,11 @@ def leak_test(
         if on_scored:
             on_scored(shuffle, scored[-1])
     return LeakTest(scored[0], tuple(scored[1:]))
+
+
+def _even_weight(data: str | Path, config: TrainingConfig) -> float:
+    """The weight of a positive label that makes those of an epoch count as much as the negative ones."""
+    windows = open_split(data, "train", config, None, shuffle_labels=0)
+    drawn = np.fromiter(training_sampler(windows, config), np.int64) % len(windows)
+    labels = windows.labels[drawn]
+    return float((labels == 0).sum() / (labels == 1).sum())

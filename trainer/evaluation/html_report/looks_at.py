@@ -45,7 +45,9 @@ def looks_at(explained: Mapping[str, Any], folder: Path) -> Chapter:
 
 def _group(found: Explanation, target: str) -> Group:
     judgements = judgements_of(found, target)
-    tables = [ranking_rows(found, target), *([judged_rows(judgements)] if judgements else [])]
+    tables = [ranking_rows(found, target)]
+    if judgements:  # without the two differences, which explain.md has: they would not fit
+        tables.append([(*row[:7], row[9]) for row in judged_rows(judgements)])
     texts = (f"{score_line(found, target).capitalize()}.", *(one.replace("`", "") for one in findings(judgements)))
     return Group(target, texts, tables=tuple(Section("", head, tuple(rows)) for head, *rows in tables))
 

@@ -1,7 +1,7 @@
 """The chapter of time: when a probability rises, and how much of the past it is made of."""
 
 from trainer.datasets.card_layout import Section
-from trainer.evaluation.aligned import Anchor
+from trainer.evaluation.aligned import AlignedCurve, Anchor
 from trainer.evaluation.comparison.page import number, seconds
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.html_report.parts import Chapter, Figure, Group
@@ -9,11 +9,14 @@ from trainer.evaluation.known_rows import SUFFICES, History
 from trainer.evaluation.temporal import TemporalPatterns
 from trainer.evaluation.temporal_pictures import aligned_svg, history_svg
 
+STILL = 0.05
+"""A probability that stays below this has not risen."""
+
 
 def over_time(evaluation: Evaluation, patterns: TemporalPatterns) -> Chapter | None:
     """Curves around onset and impact, and the history each target needs; None where there is neither."""
     groups = tuple(_group(evaluation, patterns, target) for target in evaluation.targets)
-    if not any(group.figures for group in groups):
+    if not any(group.figures or group.texts for group in groups):
         return None
     return Chapter(
         "time",
@@ -30,14 +33,16 @@ def _group(evaluation: Evaluation, patterns: TemporalPatterns, target: str) -> G
     opens = evaluation.manifest.alert[target].open
     period_s = evaluation.manifest.window.period_ms / 1000
     curves = [curve for curve in patterns.aligned if curve.target == target]
+    still = [curve.event_type for curve in curves if not _is_shown(curve) and curve.anchor == "onset"]
+    shown = TemporalPatterns(tuple(curve for curve in curves if _is_shown(curve)))
     figures = []
     anchors: tuple[tuple[Anchor, str], ...] = (
         ("onset", "From where an event begins; a window holds all of it only when it is a window's length past."),
         ("impact", "Towards the harm: what rises too late cannot be acted on."),
     )
     for anchor, caption in anchors:
-        if any(curve.anchor == anchor for curve in curves):
-            figures.append(Figure(f"Around the {anchor}", caption, aligned_svg(patterns, target, anchor), wide=True))
+        if any(curve.anchor == anchor for curve in shown.aligned):
+            figures.append(Figure(f"Around the {anchor}", caption, aligned_svg(shown, target, anchor), wide=True))
     reached = [
         (curve.event_type, str(curve.events), _when(curve.reaches_s(opens)))
         for curve in curves
@@ -55,12 +60,18 @@ def _group(evaluation: Evaluation, patterns: TemporalPatterns, target: str) -> G
             )
         )
     head = ("event", "events", f"half of them are at {opens:.4f} or above")
+    quiet = f"Around the onset three of four stay below {STILL:g} throughout, in every step: {', '.join(still)}."
     return Group(
         target,
-        tuple(_suffices(entry, period_s) for entry in told),
+        (*(_suffices(entry, period_s) for entry in told), *([quiet] if still else [])),
         tables=(Section("", head, tuple(reached)),) if reached else (),
         figures=tuple(figures),
     )
+
+
+def _is_shown(curve: AlignedCurve) -> bool:
+    """Of what must not raise the probability only what does; after an impact it may be of another event."""
+    return curve.own or (curve.anchor == "onset" and max(filter(None, curve.high), default=0.0) >= STILL)
 
 
 def _when(reached_s: float | None) -> str:
@@ -72,6 +83,8 @@ def _when(reached_s: float | None) -> str:
 def _suffices(entry: History, period_s: float) -> str:
     rows = entry.rows_that_suffice() or entry.rows[-1]
     fate = "missing" if entry.earlier == "missing" else "held at the first known value"
+    if rows == entry.rows[-1]:
+        return f"All {rows} rows are needed: with the first ones {fate}, more than {SUFFICES:g} ROC-AUC is lost."
     return (
         f"With all but the last {rows} rows ({rows * period_s:g} s) {fate}, no more than {SUFFICES:g} ROC-AUC of "
         f"{number(entry.roc_auc[-1], 4)} is lost."
