@@ -1,5 +1,7 @@
 """The chapter of time: when a probability rises, and how much of the past it is made of."""
 
+from collections.abc import Iterator
+
 from trainer.datasets.card_layout import Section
 from trainer.evaluation.aligned import AlignedCurve, Anchor
 from trainer.evaluation.comparison.page import number, seconds
@@ -33,40 +35,43 @@ def _group(evaluation: Evaluation, patterns: TemporalPatterns, target: str) -> G
     opens = evaluation.manifest.alert[target].open
     period_s = evaluation.manifest.window.period_ms / 1000
     curves = [curve for curve in patterns.aligned if curve.target == target]
+    told = [entry for entry in patterns.history if entry.target == target and entry.roc_auc[-1] is not None]
     still = [curve.event_type for curve in curves if not _is_shown(curve) and curve.anchor == "onset"]
-    shown = TemporalPatterns(tuple(curve for curve in curves if _is_shown(curve)))
-    figures = []
-    anchors: tuple[tuple[Anchor, str], ...] = (
-        ("onset", "From where an event begins; a window holds all of it only when it is a window's length past."),
-        ("impact", "Towards the harm: what rises too late cannot be acted on."),
-    )
-    for anchor, caption in anchors:
-        if any(curve.anchor == anchor for curve in shown.aligned):
-            figures.append(Figure(f"Around the {anchor}", caption, aligned_svg(shown, target, anchor), wide=True))
+    texts = [_suffices(entry, period_s) for entry in told]
+    if still:
+        texts.append(f"Around the onset three of four stay below {STILL:g} all the time: {', '.join(still)}.")
+    head = ("event", "events", f"half of them are at {opens:.4f} or above")
     reached = [
         (curve.event_type, str(curve.events), _when(curve.reaches_s(opens)))
         for curve in curves
         if curve.own and curve.anchor == "impact"
     ]
-    told = [entry for entry in patterns.history if entry.target == target and entry.roc_auc[-1] is not None]
-    if told:
-        figures.append(
-            Figure(
-                "How much of the past it takes",
-                "ROC-AUC if only the last rows of each window are known, at other rows' expense. Where the curve is "
-                "flat, what lies further back adds nothing.",
-                history_svg(patterns, target),
-                wide=True,
-            )
-        )
-    head = ("event", "events", f"half of them are at {opens:.4f} or above")
-    quiet = f"Around the onset three of four stay below {STILL:g} throughout, in every step: {', '.join(still)}."
+    shown = TemporalPatterns(tuple(curve for curve in curves if _is_shown(curve)), tuple(told))
     return Group(
         target,
-        (*(_suffices(entry, period_s) for entry in told), *([quiet] if still else [])),
+        tuple(texts),
         tables=(Section("", head, tuple(reached)),) if reached else (),
-        figures=tuple(figures),
+        figures=tuple(_figures(shown, target)),
     )
+
+
+def _figures(shown: TemporalPatterns, target: str) -> Iterator[Figure]:
+    anchors: tuple[tuple[Anchor, str], ...] = (
+        ("onset", "From where an event begins; a window holds all of it only when it is a window's length past."),
+        ("impact", "Towards the harm: what rises too late cannot be acted on."),
+    )
+    for anchor, caption in anchors:
+        panels = sum(curve.anchor == anchor for curve in shown.aligned)
+        if panels:
+            yield Figure(f"Around the {anchor}", caption, aligned_svg(shown, target, anchor), wide=panels > 1)
+    if shown.history:
+        yield Figure(
+            "How much of the past it takes",
+            "ROC-AUC if only the last rows of each window are known. Where the curve is flat, what lies further back "
+            "adds nothing.",
+            history_svg(shown, target),
+            wide=True,
+        )
 
 
 def _is_shown(curve: AlignedCurve) -> bool:
