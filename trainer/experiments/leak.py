@@ -34,6 +34,9 @@ CHANCE = 0.5
 TOLERANCE = 0.03
 """What the mean of ten shuffles may lie off chance."""
 
+LEARNT = 0.8
+"""A network with less says too little for a shuffle to be near it."""
+
 OnScored = Callable[[int | None, Scores], None]
 """Called with the number of a shuffle, None for the true labels, and its scores on test."""
 
@@ -70,10 +73,11 @@ class LeakTest:
         """Whether chance does not explain the scores.
 
         The mean is off it by more than both `TOLERANCE` and two standard errors, or a shuffle is nearer the real
-        network than chance.
+        network than chance, where that one has learnt enough to tell.
         """
         off = abs(self.mean - CHANCE) > max(TOLERANCE, 2 * self.error)
-        return off or self.highest > (CHANCE + self.real.roc_auc) / 2
+        near = self.real.roc_auc >= LEARNT and self.highest > (CHANCE + self.real.roc_auc) / 2
+        return off or near
 
     @property
     def _scores(self) -> list[float]:
@@ -102,7 +106,10 @@ def leak_test(
 
     Raises:
         TrainingError, UsageError, ContractError: as for `train_on_dataset`.
+        ValueError: fewer than two shuffles.
     """
+    if shuffles < 2:
+        raise ValueError(f"expected two shuffles at least, got {shuffles}")
     config = replace(config, class_weight=_even_weight(data, config))
     scored = []
     for shuffle in (None, *range(shuffles)):

@@ -42,7 +42,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         recipe: its name.
         seed: of weights, dropout and sampling.
-        configuration: digest of the data and of all fields but the seed: runs that differ in luck alone share it.
+        configuration: digest of the data and of all fields but seed and alerts: runs that differ in luck alone share
+            it.
         key: tells one run from another, see `run_key`.
         data_fingerprint: of the dataset.
         git_commit: of the code.

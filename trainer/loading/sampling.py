@@ -52,7 +52,7 @@ class EpochSampler(Sampler[int]):
     part of it is positive, as many for each target, so that a frequent one does not crowd out a rare one; near and
     plain negatives keep the ratio of their shares. With `look_alikes` that part of the negatives is of look-alikes, as
     many for each target and of these as many for each type: what comes often and is told apart at once does not crowd
-    out what must be learnt; of a type with too few windows all are drawn once.
+    out what must be learnt; of a type with too few windows all are drawn once, if there are other negatives.
 
     Where any other kind has too few windows, all of them are drawn as often as they go, and the rest once more. A
     repeated window has the index c · len(dataset) + i in its c-th further copy, so that `CastingSequenceDataset` varies
@@ -99,7 +99,7 @@ class EpochSampler(Sampler[int]):
         ]
         if balance is not None:
             wanted = _balanced(wanted, balance)
-            if look_alikes:
+            if look_alikes and sum(wanted[1:]):
                 _give_way(groups, wanted, dataset, look_alikes)
             of_targets = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds[groups[0]])]
             groups[:1], wanted[:1] = of_targets, _evenly(wanted[0], len(of_targets))
@@ -166,8 +166,8 @@ def _give_way(groups: list[Int64Array], wanted: list[int], windows: Windows, par
         wanted[1:3] = [left_near, left - left_near]
     elif near or plain:
         wanted[1:3] = [left * near, left * plain]
-    elif types:  # there are no other negatives
-        wanted[1:3], wanted[-1] = [0, 0], wanted[-1] + left
+    elif types:  # there are no other negatives: the same ones again
+        wanted[1:] = [0, 0, *(had + more for had, more in zip(wanted[3:], _evenly(left, len(wanted) - 3), strict=True))]
 
 
 def _balanced(counts: list[int], balance: float) -> list[int]:

@@ -90,11 +90,12 @@ class WindowIndex:
     def shuffled(self, seed: int) -> "WindowIndex":
         """The same windows with each other's labels and kinds, as a leak test wants them.
 
-        The kind goes with its labels: sampling would otherwise still tell where the events are.
+        The kind goes with its labels: sampling would otherwise still tell where the events are. Rows that no window
+        ends with are left out for every target: a window that augmentation shifts would end there with its true label.
         """
         order = torch.from_numpy(np.random.default_rng([_SHUFFLE, seed]).permutation(len(self)))
         last = self.last.long()
-        truth = self.truth.clone()
+        truth = torch.full_like(self.truth, LEFT_OUT)
         truth[last] = self.truth[last[order]]
         return replace(self, kind=self.kind[order], look_alike=self.look_alike[order], truth=truth)
 

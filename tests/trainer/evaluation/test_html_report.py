@@ -173,7 +173,7 @@ class TestPage:
         assert [row[:2] for row in table[1:]] == [["sticker", "2"]]
         for said in ("s from the onset", "s from the impact", "must not raise it", "last rows known", "ROC-AUC of"):
             assert said in page.text
-        # Of all sequences the curves are of all events; a line without a test split has no windows to look back at.
+        # Of all sequences the curves are of all events.
         whole = report(small_export.bundle, small_line, tmp_path / "all", "all")
         assert "sticker, 5 events" in whole.text
 
@@ -207,10 +207,11 @@ class TestBeside:
         for name, path, other in (
             ("metrics.json", ("data", "fingerprint"), "The comparison at hand is of other data (ffff"),
             ("explain.json", ("bundle", "model_sha256"), "The explanation at hand is of another model"),
+            ("explain.json", ("data", "fingerprint"), "The explanation at hand is of other data (ffff"),
             ("profile.json", ("model_sha256",), "The profile at hand is of another model"),
         ):
-            folder = tmp_path / name
-            folder.mkdir()
+            folder = tmp_path / path[-1] / name
+            folder.mkdir(parents=True)
             changed = found = json.loads((beside / name).read_text())
             for key in path[:-1]:
                 found = found[key]

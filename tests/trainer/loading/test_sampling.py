@@ -122,7 +122,7 @@ def test_a_rank_beyond_the_world_is_refused() -> None:
 
 @settings(deadline=None)
 @given(
-    st.tuples(st.integers(1, 30), st.integers(0, 60), st.integers(1, 300), st.integers(0, 100)),
+    st.tuples(st.integers(1, 30), st.integers(0, 60), st.integers(0, 300), st.integers(0, 100)),
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), max_size=5),
     st.floats(0.05, 0.95),
     st.floats(0.05, 1.0),
@@ -147,4 +147,7 @@ def test_look_alikes_take_their_part_of_the_negatives_each_target_and_type_as_ma
         mine = [(place, size) for place, (of, size) in enumerate(types) if of == target and size]
         wanted = part * negatives / len(there) / len(mine)
         for place, size in mine:
-            assert abs(found[place] - min(wanted, size)) < 2
+            if near + plain:
+                assert abs(found[place] - min(wanted, size)) < 2
+            else:  # the negatives are of look-alikes alone, again and again
+                assert found[place] > 0 or negatives < len(sizes)

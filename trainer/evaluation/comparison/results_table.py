@@ -18,7 +18,11 @@ from trainer.evaluation.comparison.page import Metrics, Rows, difference, markdo
 BEGIN = "<!-- results, written by `make results-table` -->"
 END = "<!-- end of results -->"
 
-_SCORES = {"roc_auc": "ROC-AUC of windows", "pr_auc": "PR-AUC of windows", "ece_calibrated": "calibration error"}
+_SCORES = {
+    "roc_auc": "ROC-AUC of windows",
+    "pr_auc": "PR-AUC of windows",
+    "ece_calibrated": "calibration error, calibrated",
+}
 
 
 def results_rows(metrics: Metrics) -> Rows:

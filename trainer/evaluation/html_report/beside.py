@@ -109,6 +109,9 @@ def _explained(folder: Path, evaluation: Evaluation) -> Chapter | str:
         model = explained["bundle"]["model_sha256"]
         if model != manifest.model_sha256:
             return f"The explanation at hand is of another model ({model[:12]}) and is left out."
+        data = explained["data"]["fingerprint"]
+        if data != evaluation.dataset.info.fingerprint:
+            return f"The explanation at hand is of other data ({data[:12]}) and is left out."
         return looks_at(explained, folder)
 
     found: Chapter | str = _read(path, "explain", make)

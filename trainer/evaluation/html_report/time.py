@@ -39,7 +39,7 @@ def _group(evaluation: Evaluation, patterns: TemporalPatterns, target: str) -> G
     still = [curve.event_type for curve in curves if not _is_shown(curve) and curve.anchor == "onset"]
     texts = [_suffices(entry, period_s) for entry in told]
     if still:
-        texts.append(f"Around the onset three of four stay below {STILL:g} all the time: {', '.join(still)}.")
+        texts.append(f"At every moment around the onset three of four are below {STILL:g}: {', '.join(still)}.")
     head = ("event", "events", f"half of them are at {opens:.4f} or above")
     reached = [
         (curve.event_type, str(curve.events), _when(curve.reaches_s(opens)))
@@ -89,7 +89,8 @@ def _suffices(entry: History, period_s: float) -> str:
     rows = entry.rows_that_suffice() or entry.rows[-1]
     fate = "missing" if entry.earlier == "missing" else "held at the first known value"
     if rows == entry.rows[-1]:
-        return f"All {rows} rows are needed: with the first ones {fate}, more than {SUFFICES:g} ROC-AUC is lost."
+        known = entry.rows[-2] if len(entry.rows) > 1 else 0
+        return f"More than {known} rows are needed: with those before {fate}, more than {SUFFICES:g} ROC-AUC is lost."
     return (
         f"With all but the last {rows} rows ({rows * period_s:g} s) {fate}, no more than {SUFFICES:g} ROC-AUC of "
         f"{number(entry.roc_auc[-1], 4)} is lost."
