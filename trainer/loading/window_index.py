@@ -164,9 +164,16 @@ def index_windows(
     last, kind, look_alike, begins = (np.concatenate(parts) for parts in (lasts, kinds, alike, stretches))
     _mark_positives(kind, truth[last] == 1)
     look_alike[kind >= POSITIVE] = -1
-    held = [torch.from_numpy(array) for array in (last, kind, look_alike, truth, begins)]
-    imitates = tuple(list(targets).index(target) for target in look_alikes.values())
-    return WindowIndex(held[0], held[1], held[2], imitates, held[3], held[4], rules.length, shortest)
+    return WindowIndex(
+        last=torch.from_numpy(last),
+        kind=torch.from_numpy(kind),
+        look_alike=torch.from_numpy(look_alike),
+        look_alike_targets=tuple(list(targets).index(target) for target in look_alikes.values()),
+        truth=torch.from_numpy(truth),
+        stretches=torch.from_numpy(begins),
+        length=rules.length,
+        shortest=shortest,
+    )
 
 
 def _look_alikes(happened: Mapping[str, Sequence[Event]], imitated: Mapping[str, str]) -> dict[str, str]:

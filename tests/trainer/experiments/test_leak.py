@@ -15,7 +15,7 @@ from trainer.experiments.runs import Scores
 from trainer.loading.augmentation import AugmentationSettings
 from trainer.loading.loaders import open_split
 from trainer.loading.window_index import PLAIN
-from trainer.sequence_dataset import fit_preprocessor
+from trainer.sequence_dataset import CastingSequenceDataset, fit_preprocessor
 
 
 def scores(roc_auc: float) -> Scores:
@@ -36,8 +36,8 @@ class TestShuffledLabels:
         some = np.arange(0, len(true), 7)
         np.testing.assert_array_equal(shuffled.raw(some), true.raw(some))
 
-        def pairs(windows: object) -> list[tuple[float, int]]:
-            return sorted(zip(windows.labels[:, 0].tolist(), windows.kinds.tolist(), strict=True))  # type: ignore[attr-defined]
+        def pairs(windows: CastingSequenceDataset) -> list[tuple[float, int]]:
+            return sorted(zip(windows.labels[:, 0].tolist(), windows.kinds.tolist(), strict=True))
 
         assert pairs(shuffled) == pairs(true)
         # Whether a window is positive, or of an event, now says nothing of whether it was.
