@@ -89,6 +89,7 @@ class TrainingConfig:
         dropout: between layers and in the head.
         pooling: what the head sees of the states, see `Pool`.
         inputs: what the network sees of each sensor, see `SequenceModel`.
+        whitening: whether it sees the sensors made uncorrelated, see `trainer.architectures.parts.Whitening`.
         model: an architecture's own options, such as `model.cnn_features`: the further arguments of its constructor.
         gradient_checkpointing: rows of a segment of the LSTM that is computed again in the backward pass, to save
             memory with long sequences; 0 = off.
@@ -137,6 +138,7 @@ class TrainingConfig:
     dropout: Dropout = 0.3
     pooling: Pooling = "last"
     inputs: Inputs = "level"
+    whitening: bool = False
     model: dict[str, Any] = field(default_factory=dict)
     gradient_checkpointing: Count = 0
     learning_rate: Above0 = 0.001

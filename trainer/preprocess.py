@@ -179,6 +179,7 @@ class SequencePreprocessor:
         scale: float32 [s], above 0.
         fill: float32 [s] in engineering units, for what the strategy leaves missing.
         constant_sensors: indices of the sensors that never moved or never spoke; their scale is `MUTED`.
+        correlation: float64 [s, s] of the sensors as the network sees them; a muted one has none with others.
     """
 
     def __init__(
@@ -199,6 +200,7 @@ class SequencePreprocessor:
         self.scale: Float32Array = np.empty(0, np.float32)
         self.fill: Float32Array = np.empty(0, np.float32)
         self.constant_sensors: tuple[int, ...] = ()
+        self.correlation: Float64Array = np.empty((0, 0))
 
     def fit(self, sequences: Iterable[Float32Array], sensor_names: Sequence[str] = ()) -> Self:
         """Learn center, scale and fill from training sequences only, in bounded memory (see `loading.row_statistics`).
@@ -223,6 +225,7 @@ class SequencePreprocessor:
         self.scale = np.where(constant, MUTED, scale).astype(np.float32)
         self.fill = self._fill(found).astype(np.float32)
         self.constant_sensors = tuple(np.flatnonzero(constant).tolist())
+        self.correlation = self._correlation(found.sample)
         for index in self.constant_sensors:
             name = sensor_names[index] if sensor_names else f"sensor {index}"
             logger.warning(
@@ -254,6 +257,17 @@ class SequencePreprocessor:
                 return np.zeros_like(found.mean)
             case "forward_fill" | "interpolate":
                 return found.median
+
+    def _correlation(self, sample: Float32Array) -> Float64Array:
+        """Of rows [n, s], each value missing there filled by what is there when none was before."""
+        seen = np.where(np.isnan(sample), self.fill, sample).astype(np.float64)
+        seen = np.clip((seen - self.center) / self.scale, -self.clip, self.clip)
+        seen -= seen.mean(0)
+        length = np.linalg.norm(seen, axis=0)
+        seen /= np.where(length > 0, length, 1.0)
+        correlation: Float64Array = seen.T @ seen
+        np.fill_diagonal(correlation, 1.0)
+        return correlation
 
     def transform(self, sequences: Iterable[Float32Array]) -> list[Float32Array]:
         """Sequences [n, s], each filled from its own first row on, normalised and clipped; float32."""

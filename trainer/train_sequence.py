@@ -116,6 +116,8 @@ def train_on_dataset(
     )
     train, validation = loaders.train_data, loaders.validation_data
     model = build_model(config, len(train.sensor_names), len(train.targets))
+    if model.whitening is not None:
+        model.whitening.fit(preprocessor.correlation)
     if world.size > 1:
         torch.manual_seed(config.seed + world.rank)  # the weights are the same, dropout is not
     trainer = SequenceModelTrainer(

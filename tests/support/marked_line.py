@@ -40,7 +40,7 @@ class OneSensor(SequenceModel):
     model_type = "one_sensor"
 
     def __init__(self, sensor: int = TOUCHED) -> None:
-        super().__init__(input_size=len(SENSORS), inputs="level")
+        super().__init__(input_size=len(SENSORS), inputs="level", whitening=False)
         self.weights = nn.Parameter(torch.eye(len(SENSORS))[sensor])
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Pooling = Literal["last", "max", "mean", "attention", "last_max"]
 Inputs = Literal["level", "change", "both"]
 
-SHARED = ("hidden_size", "num_layers", "dropout", "pooling", "inputs")
+SHARED = ("hidden_size", "num_layers", "dropout", "pooling", "inputs", "whitening")
 """Fields of `TrainingConfig` that every architecture's constructor takes."""
 
 _PARTS = {"__init__", "base", "parts"}

@@ -24,6 +24,7 @@ class CastingAttentionLSTM(SequenceModel):
         output_size: targets.
         pooling: what the head sees of the attended states, see `Pool`.
         inputs: see `SequenceModel`.
+        whitening: likewise.
 
     Raises:
         ValueError: a number outside of its range, or an unknown pooling or inputs.
@@ -42,6 +43,7 @@ class CastingAttentionLSTM(SequenceModel):
         *,
         pooling: Pooling = "last",
         inputs: Inputs = "level",
+        whitening: bool = False,
     ) -> None:
         super().__init__(
             input_size=input_size,
@@ -52,6 +54,7 @@ class CastingAttentionLSTM(SequenceModel):
             output_size=output_size,
             pooling=pooling,
             inputs=inputs,
+            whitening=whitening,
         )
         check_range("attention_heads", attention_heads, 4, 8)
         if hidden_size % attention_heads:

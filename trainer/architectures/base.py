@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.architectures import Inputs
-from trainer.architectures.parts import mean_over_time, without_padding
+from trainer.architectures.parts import Whitening, mean_over_time, without_padding
 
 
 class SequenceModel(nn.Module):
@@ -26,6 +26,7 @@ class SequenceModel(nn.Module):
         inputs: what the network sees of each sensor: its `level` (the normalised value), its `change` (the value less
             its mean over the window: strands differ in level by more than some events move them), or `both`.
         columns: numbers a row that the network sees: of each sensor one, or two with `both`.
+        whitening: makes the sensors uncorrelated before the network's first weights; None: they are as they are.
         gradient_checkpointing: rows of a segment of the LSTM that is computed again in the backward pass, to save
             memory with long sequences; 0 = off. It changes no result, so no bundle tells of it.
     """
@@ -40,6 +41,7 @@ class SequenceModel(nn.Module):
         if self.inputs not in get_args(Inputs):
             raise ValueError(f"expected inputs of {', '.join(get_args(Inputs))}, got {self.inputs!r}")
         self.columns: int = arguments["input_size"] * (2 if self.inputs == "both" else 1)
+        self.whitening = Whitening(arguments["input_size"]) if arguments["whitening"] else None
         self.gradient_checkpointing = 0
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -74,6 +76,8 @@ class SequenceModel(nn.Module):
     def _prepared(self, x_bts: Tensor, lengths: Tensor | None) -> Tensor:
         """What `inputs` says, [b, t, columns], with zeros in the padding."""
         x_bts = without_padding(x_bts, lengths)
+        if self.whitening is not None:
+            x_bts = self.whitening(x_bts)
         if self.inputs == "level":
             return x_bts
         change_bts = without_padding(x_bts - mean_over_time(x_bts, lengths)[:, None], lengths)

@@ -37,6 +37,7 @@ class CastingCNNLSTM(SequenceModel):
         pool_size: rows that the max pool makes one of; the last of an odd length stands for itself.
         pooling: what the head sees of the LSTM's states, see `Pool`.
         inputs: see `SequenceModel`.
+        whitening: likewise.
 
     Raises:
         ValueError: a number outside of its range, or an unknown pooling or inputs.
@@ -59,6 +60,7 @@ class CastingCNNLSTM(SequenceModel):
         pool_size: int = 2,
         pooling: Pooling = "last",
         inputs: Inputs = "level",
+        whitening: bool = False,
     ) -> None:
         super().__init__(
             input_size=input_size,
@@ -72,6 +74,7 @@ class CastingCNNLSTM(SequenceModel):
             pool_size=pool_size,
             pooling=pooling,
             inputs=inputs,
+            whitening=whitening,
         )
         check_range("conv_layers", conv_layers, 2, 3)
         check_range("kernel_size", kernel_size, 3, 5)

@@ -18,6 +18,7 @@ class CastingLSTM(SequenceModel):
         output_size: targets.
         pooling: what the head sees of the LSTM's states, see `Pool`.
         inputs: see `SequenceModel`.
+        whitening: likewise.
 
     Raises:
         ValueError: an unknown pooling or inputs.
@@ -35,6 +36,7 @@ class CastingLSTM(SequenceModel):
         *,
         pooling: Pooling = "last",
         inputs: Inputs = "level",
+        whitening: bool = False,
     ) -> None:
         super().__init__(
             input_size=input_size,
@@ -44,6 +46,7 @@ class CastingLSTM(SequenceModel):
             output_size=output_size,
             pooling=pooling,
             inputs=inputs,
+            whitening=whitening,
         )
         self.lstm = stacked_lstm(self.columns, hidden_size, num_layers, dropout)
         self.pool = Pool(pooling, hidden_size)

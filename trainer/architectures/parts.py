@@ -5,6 +5,8 @@ Shape suffixes: b windows, t rows in time, s sensors, h features, c channels, k 
 
 from typing import get_args
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,6 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
 from trainer.architectures import Pooling
+
+SHRINKAGE = 0.01
+"""Part of every correlation that whitening takes for chance: what two sensors tell alike but for their noise is not to
+be made all noise."""
 
 
 def rows_in_use(lengths: Tensor, rows: int, device: torch.device) -> Tensor:
@@ -43,6 +49,36 @@ def last_row(x_btf: Tensor, lengths: Tensor | None) -> Tensor:
         return x_btf[:, -1]
     windows = torch.arange(len(x_btf), device=x_btf.device)
     return x_btf[windows, lengths.to(x_btf.device) - 1]
+
+
+class Whitening(nn.Module):
+    """Makes the sensors uncorrelated, each staying as near to itself as can be (ZCA, Bell and Sejnowski 1997).
+
+    Sensors that move together hide what tells them apart: four thermocouples follow the heat flux, and how far one runs
+    behind another is a small difference of large numbers. Here it is as large as anything else.
+
+    The matrix is fixed by the training data (`fit`) and not learnt; until then nothing changes. A missing sensor was
+    filled before, and touches the others no more than its fill does.
+
+    Args:
+        sensors: columns.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, sensors: int) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(sensors))
+
+    def fit(self, correlation: npt.NDArray[np.float64]) -> None:
+        """Take the matrix from the sensors' correlation [s, s]."""
+        kept = (1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(len(correlation))
+        values, vectors = np.linalg.eigh(kept)
+        self.matrix.copy_(torch.from_numpy(vectors / np.sqrt(values) @ vectors.T))
+
+    def forward(self, x_bts: Tensor) -> Tensor:
+        """[b, t, s] normalised to the same; zeros stay zeros."""
+        return x_bts @ self.matrix
 
 
 class Pool(nn.Module):

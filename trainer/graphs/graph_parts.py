@@ -10,12 +10,15 @@ from trainer.errors import ExportError
 _WEIGHTED = {"LSTM", "GRU", "Conv", "MatMul", "Gemm"}
 """Operators with weights: the network begins at the first of them after the normalisation."""
 
+_WHITENING = "model.whitening.matrix"
+"""No weight: it takes small differences of large numbers, which must not be rounded first."""
+
 
 def split_network(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
     """A graph's nodes around the network, and the network as a graph of its own.
 
-    The network is all but what comes before its first weights (filling, normalising, a mean that is subtracted) and
-    the node that makes the probabilities.
+    The network is all but what comes before its first weights (filling, normalising, whitening, a mean that is
+    subtracted) and the node that makes the probabilities.
 
     Raises:
         ExportError: no normalisation or no network to be found.
@@ -80,7 +83,9 @@ def _before_the_network(nodes: list[onnx.NodeProto]) -> set[int]:
     if normalised is None:
         raise ExportError("expected the clipping that ends the normalisation, got a graph without at model.onnx")
     before = {normalised, *_ancestors(normalised, nodes, made_by)}
-    weighted = {index for index, node in enumerate(nodes) if node.op_type in _WEIGHTED} - before
+    weighted = {
+        index for index, node in enumerate(nodes) if node.op_type in _WEIGHTED and _WHITENING not in node.input
+    } - before
     if not weighted:
         raise ExportError("expected a network after the normalisation, got none at model.onnx")
     for index in weighted:

@@ -33,6 +33,7 @@ class Statistics:
         high: the highest value.
         quartiles: [3, s], of the sample.
         absent: whether the sensor had no value at all.
+        sample: float32 [n, s] of the rows, evenly spread, NaN = missing; shared, not to be written to.
     """
 
     mean: Float64Array
@@ -41,6 +42,7 @@ class Statistics:
     high: Float64Array
     quartiles: Float64Array
     absent: BoolArray
+    sample: Float32Array
 
     @property
     def median(self) -> Float64Array:
@@ -113,4 +115,5 @@ class RunningStatistics:
             high=np.where(absent, 0.0, self._high),
             quartiles=np.stack(quartiles, axis=1).astype(np.float64),
             absent=absent,
+            sample=self._sample,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.correlated import correlation_of
 
 from models.errors import ContractError, UsageError
 from trainer import architectures
@@ -29,11 +30,12 @@ class Perceptron(SequenceModel):
     model_type = "perceptron"
 
     def __init__(
-        self, input_size, hidden_size, num_layers, dropout, output_size, *, pooling, inputs, bend: float = 1.0
+        self, input_size, hidden_size, num_layers, dropout, output_size, *, pooling, inputs, whitening,
+        bend: float = 1.0
     ):
         super().__init__(
             input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout,
-            output_size=output_size, pooling=pooling, inputs=inputs, bend=bend,
+            output_size=output_size, pooling=pooling, inputs=inputs, whitening=whitening, bend=bend,
         )
         self.pool, self.bend = Pool(pooling, hidden_size), bend
         self.rows = nn.Linear(input_size, hidden_size)
@@ -79,9 +81,16 @@ def test_names_are_known_without_torch() -> None:
 @pytest.mark.parametrize("name", architecture_names())
 def test_a_model_is_rebuilt_from_what_the_manifest_says_of_it(name: str) -> None:
     config = replace(
-        TrainingConfig(device="cpu"), model_type=name, hidden_size=16, pooling="attention", inputs="change"
+        TrainingConfig(device="cpu"),
+        model_type=name,
+        hidden_size=16,
+        pooling="attention",
+        inputs="change",
+        whitening=True,
     )
     model = build_model(config, 5, 2).eval()
+    assert model.whitening is not None
+    model.whitening.fit(correlation_of(5))
     told = json.loads(json.dumps(model.architecture))
     assert told["model_type"] == name
     assert told["parameters"] == sum(weights.numel() for weights in model.parameters())

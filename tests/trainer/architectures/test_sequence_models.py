@@ -1,22 +1,35 @@
 """The three architectures: logits, probabilities, pooling, padding, attention, memory."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.correlated import correlated, correlation_of
 from torch import Tensor, nn
 
 from trainer.architectures import Inputs
-from trainer.architectures.parts import BatchNorm, dense_head
+from trainer.architectures.parts import BatchNorm, Whitening, dense_head
+from trainer.config import TrainingConfig
+from trainer.datasets.dataset import Dataset
 from trainer.sequence_models import CastingAttentionLSTM, CastingCNNLSTM, CastingLSTM, Pooling, SequenceModel
+from trainer.train_sequence import train_on_dataset
 
 POOLINGS = get_args(Pooling)
 
 
 def model(name: str, pooling: Pooling = "last", dropout: float = 0.0, **options: object) -> SequenceModel:
+    net = unfitted(name, pooling, dropout, **options)
+    if net.whitening is not None:
+        net.whitening.fit(correlation_of(5))
+    return net
+
+
+def unfitted(name: str, pooling: Pooling, dropout: float, **options: object) -> SequenceModel:
     torch.manual_seed(0)
     shared = {"num_layers": 2, "dropout": dropout, "output_size": 2, "pooling": pooling, **options}
     match name:
@@ -32,11 +45,12 @@ ALL = ("lstm", "cnn_lstm", "attention_lstm")
 each_model = pytest.mark.parametrize("name", ALL)
 
 
+@pytest.mark.parametrize("whitening", [False, True], ids=["as-it-is", "whitened"])
 @pytest.mark.parametrize("inputs", get_args(Inputs))
 @pytest.mark.parametrize("pooling", POOLINGS)
 @each_model
-def test_a_batch_answers_as_its_windows_do_alone(name: str, pooling: Pooling, inputs: Inputs) -> None:
-    net, windows = model(name, pooling, inputs=inputs).eval(), torch.randn(4, 21, 5)
+def test_a_batch_answers_as_its_windows_do_alone(name: str, pooling: Pooling, inputs: Inputs, whitening: bool) -> None:
+    net, windows = model(name, pooling, inputs=inputs, whitening=whitening).eval(), torch.randn(4, 21, 5)
     lengths = torch.tensor([21, 7, 1, 2])
     batched = net(windows, lengths)
     for number, length in enumerate(lengths.tolist()):
@@ -59,21 +73,21 @@ def trained_once(net: SequenceModel, x: Tensor, lengths: Tensor) -> Iterator[tup
 @settings(max_examples=40, deadline=None)
 @given(
     pooling=st.sampled_from(POOLINGS),
+    whitening=st.booleans(),
     lengths=st.lists(st.integers(1, 9), min_size=2, max_size=4),
     more=st.integers(0, 6),
     garbage=st.sampled_from([0.0, 1e6, torch.nan, torch.inf]),
 )
 def test_more_padding_and_whatever_is_in_it_changes_nothing(
-    name: str, training: bool, pooling: Pooling, lengths: list[int], more: int, garbage: float
+    name: str, training: bool, pooling: Pooling, whitening: bool, lengths: list[int], more: int, garbage: float
 ) -> None:
     used = torch.tensor(lengths)
     tight = torch.randn(len(lengths), max(lengths), 5, generator=torch.Generator().manual_seed(1))
     loose = torch.full((len(lengths), max(lengths) + more, 5), garbage)
     for number, length in enumerate(lengths):
         loose[number, :length] = tight[number, :length]
-    results = [
-        dict(trained_once(model(name, pooling, inputs="change").train(training), x, used)) for x in (tight, loose)
-    ]
+    options = {"inputs": "change", "whitening": whitening}
+    results = [dict(trained_once(model(name, pooling, **options).train(training), x, used)) for x in (tight, loose)]
     for key, value in results[0].items():
         torch.testing.assert_close(results[1][key], value, rtol=1e-4, atol=1e-5, msg=key)
 
@@ -103,6 +117,30 @@ def test_a_model_of_changes_ignores_a_sensor_level_and_another_does_not(name: st
     net, plain = model(name, inputs="change").eval(), model(name, inputs="level").eval()
     torch.testing.assert_close(net(windows + 3.0), net(windows), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(plain(windows + 3.0), plain(windows), atol=1e-3)
+
+
+def test_whitened_sensors_are_uncorrelated_and_each_still_its_own() -> None:
+    rows = correlated(5, rows=4000)
+    before = np.corrcoef(rows.T)
+    whitening = Whitening(5)
+    assert torch.equal(whitening(torch.from_numpy(rows)), torch.from_numpy(rows))  # not fitted: as they are
+    whitening.fit(before)
+    whitened = whitening(torch.from_numpy(rows)[None])[0].numpy()
+    apart = ~np.eye(5, dtype=bool)
+    assert abs(before[apart]).max() > 0.9
+    assert abs(np.corrcoef(whitened.T)[apart]).max() < 0.2
+    with_others = np.corrcoef(rows.T, whitened.T)[:5, 5:]
+    assert (with_others.argmax(1) == np.arange(5)).all()
+
+
+def test_a_whitened_network_is_fitted_before_it_learns(small_line: Dataset, small_config: TrainingConfig) -> None:
+    config = replace(small_config, num_epochs=1, whitening=True)
+    run = train_on_dataset(small_line.path, config)
+    expected = Whitening(len(small_line.info.sensors))
+    expected.fit(run.preprocessor.correlation)
+    assert run.model.whitening is not None
+    assert torch.equal(run.model.whitening.matrix, expected.matrix)
+    assert not torch.allclose(expected.matrix, torch.eye(len(expected.matrix)), atol=0.1)
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,12 @@ Opened = Callable[[bytes], Predictor]
 
 @pytest.fixture(scope="module")
 def stacked(small_run: TrainingRun, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Two layers and the window's mean subtracted: the hardest of the graphs, with weights as they are drawn."""
+    """Two layers, whitened, the window's mean subtracted: the hardest of the graphs, with weights as they are drawn."""
     torch.manual_seed(1)
-    model = CastingLSTM(len(small_run.train.sensor_names), 12, 2, 0.1, pooling="last_max", inputs="change").eval()
+    sensors = len(small_run.train.sensor_names)
+    model = CastingLSTM(sensors, 12, 2, 0.1, pooling="last_max", inputs="change", whitening=True).eval()
+    assert model.whitening is not None
+    model.whitening.fit(small_run.preprocessor.correlation)
     run = replace(small_run, model=model)
     return export_run(run, tmp_path_factory.mktemp("stacked") / "stacked", name="stacked").bundle
 
@@ -150,7 +153,7 @@ def test_fp16_is_the_network_s_alone(stacked: Bundle, windows: Float32Array, ope
     proto = onnx.load_from_string(model)
     onnx.checker.check_model(proto, full_check=True)
     kinds = {entry.name: entry.data_type for entry in proto.graph.initializer}
-    assert kinds["preprocess.center"] == onnx.TensorProto.FLOAT
+    assert {kinds["preprocess.center"], kinds["model.whitening.matrix"]} == {onnx.TensorProto.FLOAT}
     assert onnx.TensorProto.FLOAT16 in kinds.values()
     hard = windows.copy()
     hard[::2, 3, :4] = 1e30

@@ -161,6 +161,20 @@ class TestPreprocessor:
         assert [record.message.split()[0] for record in caplog.records] == ["stuck", "absent"]
         assert np.isfinite(fitted.transform([rows])[0]).all()
 
+    def test_correlation_is_that_of_the_filled_sensors_and_a_muted_one_has_none(self) -> None:
+        rng = np.random.default_rng(5)
+        rows = rng.standard_normal((500, 3)).astype(np.float32) * [1.0, 40.0, 1.0] + [0.0, 900.0, 7.0]
+        rows[:, 1] += 60 * rows[:, 0]
+        rows[100:150, 0] = np.nan
+        rows[:, 2] = 7.0
+        fitted = SequencePreprocessor().fit([rows])
+        filled = rows.copy()
+        filled[100:150, 0] = fitted.fill[0]
+        expected = np.corrcoef(filled[:, :2].T)
+        assert abs(expected[0, 1]) > 0.5
+        np.testing.assert_allclose(fitted.correlation[:2, :2], expected, atol=1e-6)
+        np.testing.assert_array_equal(fitted.correlation[2], [0.0, 0.0, 1.0])
+
     def test_leading_gaps_get_the_training_median_and_outliers_are_clipped(self) -> None:
         fitted = SequencePreprocessor(clip=4.0).fit([np.array([[0.0], [1.0], [5.0]], np.float32)])
         done = fitted.transform([np.array([[np.nan], [1e30], [-np.inf]], np.float32)])[0]
