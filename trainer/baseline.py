@@ -43,6 +43,7 @@ __all__ = [
     "BaselineModel",
     "BaselineRun",
     "BaselineTrial",
+    "baseline_key",
     "load_baseline",
     "score_baseline",
     "train_baseline",
@@ -50,6 +51,12 @@ __all__ = [
 
 _READ = 512
 """Windows read at once."""
+
+_USED = (
+    "window_length", "variable_length", "stride", "max_gap_periods", "targets", "num_epochs", "positive_share",
+    "negative_share", "decoy_share", "sampling", "balance", "validation_share", "seed", "threads",
+)  # fmt: skip
+"""Fields of a configuration that a baseline goes by: its windows, and how many epochs draw of them."""
 
 OnFeatures = Callable[[float], None]
 """Called with the share of all windows, in per cent, whose features were computed since the last call."""
@@ -130,7 +137,7 @@ def train_baseline(
         threads=config.threads,
     )
     if given is None:
-        key = f"{run_key(config, info.fingerprint)}-{features}"
+        key = f"{baseline_key(config, info.fingerprint)}-{features}"
         best, records = search(tries, trials, seed, on_trial, None if log is None else SearchLog(log, key))
     else:
         best = tries.run(0, given)
@@ -156,6 +163,17 @@ def train_baseline(
     model = BaselineModel(about, best.texts, threads=config.threads)
     said = model.predict_features(validation.features)
     return BaselineRun(model, scores_of(said, validation.labels, targets))
+
+
+def baseline_key(config: TrainingConfig, data_fingerprint: str) -> str:
+    """A digest of all that decides a baseline but its features and search: what describes a network alone is not in it.
+
+    Args:
+        config: the network's.
+        data_fingerprint: of the dataset.
+    """
+    used = {name: getattr(config, name) for name in _USED}
+    return run_key(replace(TrainingConfig(device="cpu"), **used), data_fingerprint)
 
 
 def score_baseline(model: BaselineModel, data: str | Path, config: TrainingConfig, split: Split) -> Scores:

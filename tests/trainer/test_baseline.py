@@ -14,10 +14,18 @@ from models.errors import ContractError, UsageError
 from models.features import Sensor
 from models.windows import Float32Array
 from trainer import cli
-from trainer.baseline import BaselineModel, BaselineRun, BaselineTrial, load_baseline, score_baseline, train_baseline
+from trainer.baseline import (
+    BaselineModel,
+    BaselineRun,
+    BaselineTrial,
+    baseline_key,
+    load_baseline,
+    score_baseline,
+    train_baseline,
+)
 from trainer.baseline_model import BASELINE_FILE, BaselinesTogether
 from trainer.baseline_search import DEFAULTS, Drawn, SearchLog, Tries
-from trainer.config import TrainingConfig
+from trainer.config import TrainingConfig, changed
 from trainer.datasets.dataset import Dataset
 from trainer.datasets.records import SPLITS, Event, SequenceData
 from trainer.datasets.writer import DatasetWriter
@@ -208,6 +216,21 @@ class TestSearch:
         assert again.model.about.model_sha256 == run.model.about.model_sha256
         assert len(again.trials) == 1
         assert sum(told) == pytest.approx(100)
+
+    def test_is_the_same_whatever_describes_a_network_alone(
+        self, small_line: Dataset, config: TrainingConfig, run: BaselineRun
+    ) -> None:
+        other = changed(
+            config,
+            {"model_type": "cnn_lstm", "whitening": True, "batch_size": 7, "normalization": "robust",
+             "augmentation.jitter": 0.5, "loss": "focal", "dropout": 0.0},
+            "a test",
+        )  # fmt: skip
+        assert baseline_key(other, "data") == baseline_key(config, "data")
+        again = train_baseline(small_line.path, other, "summary", seed=3, params=run.model.about.parameters)
+        assert again.model.about.model_sha256 == run.model.about.model_sha256
+        for field, value in (("window_length", 25), ("balance", 0.3), ("num_epochs", 9), ("seed", 5)):
+            assert baseline_key(replace(config, **{field: value}), "data") != baseline_key(config, "data")
 
     def test_goes_on_from_its_log_to_the_same_model_and_forgets_another_searchs(
         self, small_line: Dataset, config: TrainingConfig, run: BaselineRun, tmp_path: Path

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.baseline import load_baseline, train_baseline
+from trainer.baseline import baseline_key, load_baseline, train_baseline
 from trainer.baseline_model import BASELINE_FILE, BaselineModel, BaselinesTogether
 from trainer.config import TrainingConfig
 from trainer.datasets.dataset import Dataset
 from trainer.evaluation.comparison.entrants import Entrant, Made, Watch
 from trainer.evaluation.traces import Scorer
-from trainer.experiments.runs import run_key
 from trainer.window_features import FeatureKind
 
 FEATURES: tuple[FeatureKind, ...] = ("summary", "engineered")
@@ -32,7 +31,7 @@ def baseline_entrant(
     """
 
     def trained(seed: int) -> BaselineModel:
-        key = run_key(replace(config, seed=seed), dataset.info.fingerprint)
+        key = baseline_key(replace(config, seed=seed), dataset.info.fingerprint)
         place = folder / f"{features}-{trials}-{key}"
         if (place / BASELINE_FILE).exists():  # it is written last
             return load_baseline(place)
@@ -49,7 +48,7 @@ def baseline_entrant(
         model = trained(seed)
         about = model.about
         digest = hashlib.sha256("".join(about.model_sha256).encode()).hexdigest()
-        key = run_key(replace(config, seed=seed), dataset.info.fingerprint)
+        key = baseline_key(replace(config, seed=seed), dataset.info.fingerprint)
         facts = {
             "features": len(about.feature_names),
             "parameters": about.parameters,
