@@ -49,7 +49,7 @@ class AlertMachine:
         above_since_ms: since when the probability has been ≥ `open`; None if it is not.
         below_since_ms: since when it has been < `close`; None if it is not.
         opened_at_ms: event time of the opening prediction; None while no alert is open.
-        closed_at_ms: event time of the last closing; None before the first.
+        closed_at_ms: event time of the last closing, until its cooldown is over; None before the first.
         last_ms: event time of the last prediction seen.
         peak: highest probability since the alert began to rise.
     """
@@ -68,6 +68,11 @@ class AlertMachine:
         return self.opened_at_ms is not None
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is open, rising or cooling: it will do what a new one would."""
+        return self.opened_at_ms is None and self.above_since_ms is None and self.closed_at_ms is None
+
+    @property
     def is_rising(self) -> bool:
         """Whether the probability is at or above `open` without an open alert (on-delay or cooldown running)."""
         return self.opened_at_ms is None and self.above_since_ms is not None
@@ -75,6 +80,8 @@ class AlertMachine:
     def observe(self, event_time_ms: int, probability: float) -> Transition | None:
         """Take the next due prediction of a full window."""
         self.last_ms = event_time_ms
+        if self.closed_at_ms is not None and event_time_ms >= self.closed_at_ms + self.policy.cooldown_ms:
+            self.closed_at_ms = None  # for good, even if the clock is set back: what is idle need not be remembered
         return (
             self._while_open(event_time_ms, probability)
             if self.is_open
@@ -109,7 +116,7 @@ class AlertMachine:
 
     def _is_cooling(self, now: int) -> bool:
         # A closing that lies in the future comes from a clock that ran ahead: it must not silence the strand.
-        return self.closed_at_ms is not None and self.closed_at_ms <= now < self.closed_at_ms + self.policy.cooldown_ms
+        return self.closed_at_ms is not None and self.closed_at_ms <= now
 
     def _while_open(self, now: int, probability: float) -> Transition | None:
         self.peak = max(self.peak, probability)

@@ -128,27 +128,35 @@ class StrandWindow:
     one contiguous slice and a window is handed out without copying.
     """
 
-    __slots__ = ("_count", "_next", "_rows", "_rules", "_times", "timeline")
+    __slots__ = ("_count", "_next", "_places", "_rows", "_rules", "_times", "timeline")
 
     def __init__(self, rules: WindowRules, strand_id: str, sensors: int) -> None:
         self._rules = rules
         self._rows = np.empty((2 * rules.length, sensors), np.float32)
         self._times = np.zeros(2 * rules.length, np.int64)
+        self._places = np.zeros(2 * rules.length, np.int64)
         self._next = 0
         self._count = 0
         self.timeline = StrandTimeline(rules, strand_id)
 
-    def push(self, event_time_ms: int, row: Float32Array) -> Verdict:
-        """Offer the next scan in log order: float32 [sensor], NaN = missing."""
+    def push(self, event_time_ms: int, row: Float32Array, place: int = 0) -> Verdict:
+        """Offer the next scan in log order.
+
+        Args:
+            event_time_ms: of the scan.
+            row: float32 [sensor], NaN = missing.
+            place: where the log has it, for `start_place`.
+        """
         verdict = self.timeline.observe(event_time_ms)
         if verdict.outcome is not Outcome.USED:
             return verdict
         length = self._rules.length
         if verdict.restarted:
             self._count = 0
-        for place in (self._next, self._next + length):
-            self._rows[place] = row
-            self._times[place] = event_time_ms
+        for slot in (self._next, self._next + length):
+            self._rows[slot] = row
+            self._times[slot] = event_time_ms
+            self._places[slot] = place
         self._next = (self._next + 1) % length
         self._count = min(self._count + 1, length)
         return verdict
@@ -168,6 +176,11 @@ class StrandWindow:
     def start_ms(self) -> int:
         """Event time of the oldest row held, milliseconds."""
         return int(self._times[self._next + self._rules.length - self._count])
+
+    @property
+    def start_place(self) -> int:
+        """Where the log has the oldest row held: a new window that is offered all from there on becomes this one."""
+        return int(self._places[self._next + self._rules.length - self._count])
 
     @property
     def missing_fraction(self) -> float:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from models.alerting import Severity, Transition
 from models.errors import DeadLetterReason
 from models.messages import SensorScan
@@ -148,6 +150,45 @@ class AlertChange:
     position_from_m: float | None
     position_to_m: float | None
     why: str
+
+
+class AlertState(msgspec.Struct, frozen=True, array_like=True):
+    """One strand's alert for one target as it stands: all that its next change depends on and its messages tell.
+
+    Attributes:
+        strand_id: whose.
+        target: for which.
+        above_since_ms: see `models.alerting.AlertMachine`, as for the next five.
+        heat_id: at the opening.
+        position_from_m: where the rise began.
+        position_to_m: at the last prediction.
+        probability: of the last prediction.
+    """
+
+    strand_id: str
+    target: str
+    above_since_ms: int | None
+    below_since_ms: int | None
+    opened_at_ms: int | None
+    closed_at_ms: int | None
+    last_ms: int | None
+    peak: float
+    heat_id: str | None
+    position_from_m: float | None
+    position_to_m: float | None
+    probability: float
+
+
+class PartitionState(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker must know of a partition beside its log, at one offset.
+
+    Attributes:
+        windows: by strand, the offset of its window's oldest scan: refilled from there, the window is the same.
+        alerts: those that are not idle.
+    """
+
+    windows: Mapping[str, int]
+    alerts: Sequence[AlertState]
 
 
 Destination = Literal["predictions", "alerts", "dead_letters"]

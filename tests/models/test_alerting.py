@@ -62,12 +62,37 @@ def test_a_closing_in_the_future_does_not_silence_a_strand_whose_clock_was_set_b
     assert [machine.observe(time, 0.9) for time in (1000, 2000, 3000)][-1] is Transition.OPENED
 
 
+def test_a_cooldown_that_is_over_does_not_begin_anew_when_the_clock_is_set_back() -> None:
+    machine = AlertMachine(POLICY)
+    for second in [0, 1, 2]:
+        machine.observe(second * 1000, 0.9)
+    for second in [3, 4, 5, 6]:
+        machine.observe(second * 1000, 0.1)
+    assert (machine.closed_at_ms, machine.is_idle) == (6000, False)
+    machine.observe(16_000, 0.1)
+    assert machine.is_idle
+    assert [machine.observe(second * 1000, 0.9) for second in [8, 9, 10]][-1] is Transition.OPENED
+
+
 def test_peak_is_the_highest_since_the_rise_began() -> None:
     machine = AlertMachine(POLICY)
     for second, probability in enumerate([0.99, 0.1, 0.85, 0.97, 0.9]):
         machine.observe(second * 1000, probability)
     assert machine.is_open
     assert machine.peak == pytest.approx(0.97)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.1, 0.6, 0.9]), st.sampled_from([1000, 1000, 20_000, -5000])), max_size=80),
+)
+def test_an_idle_machine_does_what_a_new_one_would(steps: list[tuple[float, int]]) -> None:
+    kept, forgotten, now = AlertMachine(POLICY), AlertMachine(POLICY), 100_000
+    for probability, step in steps:
+        now += step
+        assert forgotten.observe(now, probability) is kept.observe(now, probability)
+        assert forgotten.is_idle == kept.is_idle
+        if forgotten.is_idle:
+            forgotten = AlertMachine(POLICY)
 
 
 @given(st.lists(st.floats(0, 1), max_size=200), st.integers(0, 5), st.integers(0, 5), st.integers(0, 20))

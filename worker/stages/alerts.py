@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.alerting import AlertMachine, AlertPolicy, Transition
-from worker.records import AlertChange, DueScan, GivenUp, Partition, Scored
+from worker.records import AlertChange, AlertState, DueScan, GivenUp, Partition, Scored
 
 
 @dataclass(slots=True)
@@ -39,12 +39,33 @@ class Alerts:
         """Forget a partition's alerts without a word: it belongs to another worker now."""
         self._partitions.pop(partition, None)
 
-    def _observe(self, scan: DueScan, probabilities: tuple[float, ...]) -> Iterator[AlertChange]:
-        strands = self._partitions.setdefault(scan.origin.partition, {})
-        alerts = strands.get(scan.strand_id)
+    def states(self, partition: Partition) -> list[AlertState]:
+        """Every alert of a partition that is not idle; those that are will do what new ones would."""
+        return [
+            _state(strand_id, target, alert)
+            for strand_id, alerts in self._partitions.get(partition, {}).items()
+            for target, alert in zip(self._targets, alerts, strict=True)
+            if not alert.machine.is_idle
+        ]
+
+    def restore(self, partition: Partition, states: Sequence[AlertState]) -> None:
+        """Take a partition's alerts as they stood; forget what was."""
+        self.drop(partition)
+        for state in states:
+            self._of(partition, state.strand_id)[self._targets.index(state.target)] = _alert(
+                state, self._policies[state.target]
+            )
+
+    def _of(self, partition: Partition, strand_id: str) -> list[_Alert]:
+        strands = self._partitions.setdefault(partition, {})
+        alerts = strands.get(strand_id)
         if alerts is None:
             alerts = [_Alert(AlertMachine(self._policies[target])) for target in self._targets]
-            strands[scan.strand_id] = alerts
+            strands[strand_id] = alerts
+        return alerts
+
+    def _observe(self, scan: DueScan, probabilities: tuple[float, ...]) -> Iterator[AlertChange]:
+        alerts = self._of(scan.origin.partition, scan.strand_id)
         for target, alert, probability in zip(self._targets, alerts, probabilities, strict=True):
             was_idle = not (alert.machine.is_open or alert.machine.is_rising)
             transition = alert.machine.observe(scan.event_time_ms, probability)
@@ -64,6 +85,44 @@ class Alerts:
             transition = alert.machine.give_up()
             if transition is not None:
                 yield _change(alert, transition, given_up.strand_id, target, given_up.event_time_ms, given_up.why)
+
+
+def _state(strand_id: str, target: str, alert: _Alert) -> AlertState:
+    machine = alert.machine
+    return AlertState(
+        strand_id=strand_id,
+        target=target,
+        above_since_ms=machine.above_since_ms,
+        below_since_ms=machine.below_since_ms,
+        opened_at_ms=machine.opened_at_ms,
+        closed_at_ms=machine.closed_at_ms,
+        last_ms=machine.last_ms,
+        peak=machine.peak,
+        heat_id=alert.heat_id,
+        position_from_m=alert.position_from_m,
+        position_to_m=alert.position_to_m,
+        probability=alert.probability,
+    )
+
+
+def _alert(state: AlertState, policy: AlertPolicy) -> _Alert:
+    machine = AlertMachine(
+        policy,
+        above_since_ms=state.above_since_ms,
+        below_since_ms=state.below_since_ms,
+        opened_at_ms=state.opened_at_ms,
+        closed_at_ms=state.closed_at_ms,
+        last_ms=state.last_ms,
+        peak=state.peak,
+    )
+    return _Alert(
+        machine,
+        heat_id=state.heat_id,
+        position_from_m=state.position_from_m,
+        position_to_m=state.position_to_m,
+        opened_at_ms=state.opened_at_ms or 0,
+        probability=state.probability,
+    )
 
 
 def _change(

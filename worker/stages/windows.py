@@ -4,10 +4,10 @@ A strand belongs to the partition its scans come from; when the partition goes, 
 outside this file and `models` assumes that a strand's state is a window.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from models.messages import SensorScan
-from models.windows import Float32Array, Outcome, StrandWindow, WindowRules
+from models.windows import Float32Array, Outcome, StrandWindow, Verdict, WindowRules
 from worker.records import DueScan, DueWindow, GivenUp, Origin, Partition, ScanBlock
 
 EVICT_AFTER_RECORDS = 100_000
@@ -31,6 +31,7 @@ class Windows:
         self._evict_after = evict_after_records
         self._partitions: dict[Partition, dict[str, _Strand]] = {}
         self._swept: dict[Partition, int] = {}
+        self._refilled_from: dict[Partition, Mapping[str, int]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
 
     def advance(self, block: ScanBlock) -> Iterator[DueWindow | GivenUp]:
@@ -46,6 +47,29 @@ class Windows:
         """Forget a partition's strands: it belongs to another worker now."""
         self._swept.pop(partition, None)
         self._partitions.pop(partition, None)
+        self._refilled_from.pop(partition, None)
+
+    def starts(self, partition: Partition) -> dict[str, int]:
+        """The offset of the oldest scan in every strand's window: all that `refill` needs beside the log."""
+        strands = self._partitions.get(partition, {})
+        return {strand_id: strand.window.start_place for strand_id, strand in strands.items()}
+
+    def begin_refill(self, partition: Partition, starts: Mapping[str, int]) -> None:
+        """From now on `refill` takes the scans of these strands, each from its offset on; forget what was."""
+        self.drop(partition)
+        self._refilled_from[partition] = starts
+
+    def refill(self, block: ScanBlock) -> None:
+        """Take scans that were taken before, in silence: windows grow as they did, and nothing comes of it.
+
+        A strand's scans before its start are passed over: a late one among them, which was refused when it came, would
+        be taken now for the first.
+        """
+        for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
+            self._swept[origin.partition] = self._cell(origin)
+            start = self._refilled_from[origin.partition].get(scan.strand_id)
+            if start is not None and origin.offset >= start:
+                self._push(origin, scan, row)
 
     def last_times_ms(self) -> list[int]:
         """The newest event time of every strand."""
@@ -57,28 +81,34 @@ class Windows:
         ]
 
     def _take(self, origin: Origin, scan: SensorScan, row: Float32Array) -> Iterator[DueWindow | GivenUp]:
-        strands = self._partitions.setdefault(origin.partition, {})
-        strand = strands.get(scan.strand_id)
-        if strand is None:
-            strand = _Strand(StrandWindow(self._rules, scan.strand_id, self._sensors))
-            strands[scan.strand_id] = strand
-        strand.last_offset = origin.offset
-        window = strand.window
-        before = window.timeline.last_ms
-        verdict = window.push(scan.event_time_ms, row)
+        window, before, verdict = self._push(origin, scan, row)
         self.outcomes[verdict.outcome] += 1
         if verdict.restarted and before is not None:
             yield GivenUp(origin, scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
         if verdict.due:
             yield DueWindow(_due_scan(origin, scan, window), window.rows)
 
+    def _push(self, origin: Origin, scan: SensorScan, row: Float32Array) -> tuple[StrandWindow, int | None, Verdict]:
+        """Offer a scan to its strand's window; returns the window, the newest event time before, and the verdict."""
+        strands = self._partitions.setdefault(origin.partition, {})
+        strand = strands.get(scan.strand_id)
+        if strand is None:
+            strand = _Strand(StrandWindow(self._rules, scan.strand_id, self._sensors))
+            strands[scan.strand_id] = strand
+        strand.last_offset = origin.offset
+        before = strand.window.timeline.last_ms
+        return strand.window, before, strand.window.push(scan.event_time_ms, row, origin.offset)
+
+    def _cell(self, origin: Origin) -> int:
+        """The stretch of its partition, of which the first record evicts."""
+        return origin.offset // max(1, self._evict_after // 10)
+
     def _sweep(self, origin: Origin) -> Iterator[GivenUp]:
         """Evict silent strands. Decided by offsets alone, so that a replay of the log decides the same."""
         partition = origin.partition
-        cell = origin.offset // max(1, self._evict_after // 10)
-        if self._swept.get(partition) == cell:
+        if self._swept.get(partition) == self._cell(origin):
             return
-        self._swept[partition] = cell
+        self._swept[partition] = self._cell(origin)
         strands = self._partitions.get(partition, {})
         for strand_id in [s for s, strand in strands.items() if origin.offset - strand.last_offset > self._evict_after]:
             last = strands.pop(strand_id).window.timeline.last_ms

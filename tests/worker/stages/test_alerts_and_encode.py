@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from support.bundles import POLICY, manifest
 
 from models.alerting import AlertPolicy, alert_id
 from models.messages import decode_alert, decode_prediction
 from trainer.evaluation.events import Trace, run_alerts
-from worker.records import AlertChange, DeadLetter, DueScan, GivenUp, Origin, RawRecord, Scored
+from worker.records import AlertChange, AlertState, DeadLetter, DueScan, GivenUp, Origin, RawRecord, Scored
 from worker.stages.alerts import Alerts
 from worker.stages.encode import Encoder
 
@@ -116,6 +119,35 @@ def test_alerts_of_a_partition_that_went_close_nothing() -> None:
     changes(alerts, scored(1, 0.9), scored(2, 0.9))
     alerts.drop(("t", 0))
     assert changes(alerts, given_up(60)) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["p.c.a", "p.c.b"]),
+            st.sampled_from([0.1, 0.6, 0.9, None]),
+            st.sampled_from([1, 1, 1, 9, -4]),
+        ),
+        max_size=60,
+    ),
+    st.integers(0, 60),
+)
+def test_restored_alerts_go_on_as_if_nothing_had_happened(steps: list[tuple[str, float | None, int]], cut: int) -> None:
+    """Rises, alerts, cooldowns, strands given up by gaps and clocks set back; cut anywhere, through what is encoded."""
+    clocks = dict.fromkeys(("p.c.a", "p.c.b"), 1000)
+    entries: list[Scored | GivenUp] = []
+    for strand, probability, step in steps:
+        clocks[strand] += step
+        if step != 1:
+            entries.append(replace(given_up(clocks[strand]), strand_id=strand))
+        entries.append(scored(clocks[strand], probability, strand))
+    before, after = fresh(), fresh()
+    changes(before, *entries[:cut])
+    states = msgspec.msgpack.decode(msgspec.msgpack.encode(before.states(("t", 0))), type=list[AlertState])
+    after.restore(("t", 0), states)
+    assert after.states(("t", 0)) == before.states(("t", 0))
+    expected = [changes(before, entry) for entry in entries[cut:]]
+    assert [changes(after, entry) for entry in entries[cut:]] == expected
 
 
 def test_prediction_says_how_good_its_window_was() -> None:

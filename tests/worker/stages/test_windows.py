@@ -1,6 +1,10 @@
 """Rolling windows of many strands: due scans, gaps, partitions that go, strands that fall silent."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.messages import SensorScan
 from models.windows import Outcome, WindowRules
@@ -81,3 +85,78 @@ def test_silent_strand_is_evicted_by_records_of_its_partition_alone() -> None:
     assert [(entry.strand_id, entry.is_evicted) for entry in evicted] == [("p.c.silent", True)]
     assert "no scan in the last 100 records" in evicted[0].why
     assert len(windows.last_times_ms()) == 1
+
+
+def told(entries: Iterable[DueWindow | GivenUp]) -> list[object]:
+    """What came out, with the windows' own numbers: a yielded window is a view."""
+    return [(entry.scan, entry.rows.tolist()) if isinstance(entry, DueWindow) else entry for entry in entries]
+
+
+@given(
+    scans=st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from(["p.c.a", "p.c.b", "p.c.rare"]),
+            st.sampled_from([500, 500, 500, 0, -500, 1000, 9000, -40_000]),
+        ),
+        max_size=120,
+    ),
+    cut=st.integers(0, 120),
+    holes=st.integers(1, 3),
+)
+def test_refilled_windows_go_on_as_if_nothing_had_happened(
+    scans: list[tuple[int, str, int]], cut: int, holes: int
+) -> None:
+    """Uneven strands, gaps, late and doubled scans, clocks set back, evictions, offsets with holes; cut anywhere."""
+    clocks = dict.fromkeys([scan[:2] for scan in scans], 1_000_000)
+    log = []
+    for index, (partition, strand, step) in enumerate(scans):
+        clocks[partition, strand] += step
+        log.append(block((partition, strand, clocks[partition, strand]), start=index * holes))
+    uninterrupted = Windows(RULES, 1, evict_after_records=20)
+    expected = [told(uninterrupted.advance(part)) for part in log]
+
+    before, after = (Windows(RULES, 1, evict_after_records=20) for _ in range(2))
+    for part in log[:cut]:
+        list(before.advance(part))
+    for partition in (("t", 0), ("t", 1)):
+        starts = before.starts(partition)
+        after.begin_refill(partition, starts)
+        for part in log[:cut]:
+            if part.origins[0].partition == partition and part.origins[0].offset >= min(starts.values(), default=10**9):
+                after.refill(part)
+        assert after.starts(partition) == starts
+    assert [told(after.advance(part)) for part in log[cut:]] == expected[cut:]
+    assert sum(after.outcomes.values()) == len(log[cut:])
+
+
+def test_a_late_scan_before_a_strands_start_is_not_taken_on_refill() -> None:
+    """It lies in the log after the partition's first start, and was refused when it came."""
+    windows = Windows(RULES, 1)
+    log = block(
+        (0, "p.c.slow", 0), (0, "p.c.a", 5000), (0, "p.c.a", 4000), (0, "p.c.a", 5500), (0, "p.c.a", 6000),
+        (0, "p.c.a", 6500),
+    )  # fmt: skip
+    list(windows.advance(log))
+    starts = windows.starts(("t", 0))
+    assert starts == {"p.c.slow": 0, "p.c.a": 3}
+    again = Windows(RULES, 1)
+    again.begin_refill(("t", 0), starts)
+    again.refill(log)
+    (due,) = again.advance(block((0, "p.c.a", 7000), start=6))
+    assert isinstance(due, DueWindow)
+    assert due.rows[:, 0].tolist() == [6000, 6500, 7000]
+
+
+def test_a_refill_evicts_a_silent_strand_at_the_same_record() -> None:
+    log = block((0, "p.c.silent", 0), *[(0, "p.c.busy", 500 * n) for n in range(150)])
+    for cut in (0, 95, 105):
+        windows = Windows(RULES, 1, evict_after_records=100)
+        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": max(1, cut - 3)} if cut else {})
+        windows.refill(part(log, 0, cut))
+        (evicted,) = [e for e in windows.advance(part(log, cut, 151)) if isinstance(e, GivenUp)]
+        assert (evicted.strand_id, evicted.origin.offset) == ("p.c.silent", 110)
+
+
+def part(of: ScanBlock, first: int, last: int) -> ScanBlock:
+    return ScanBlock(of.origins[first:last], of.scans[first:last], of.rows[first:last], 0)
