@@ -31,6 +31,7 @@ class Metrics:
             "samples", "Records taken in, by what became of them; invalid ones are dead letters", "outcome"
         )
         self.unknown_values = counter("unknown_sensor_values", "Values of sensors the model does not read, ignored")
+        self.replayed = counter("replayed_samples", "Records read again, to refill windows; nothing comes of them")
         self.predictions = counter("predictions", "Predictions published; warming ones carry no probability", "quality")
         self.alerts = counter("alerts", "Alerts opened and closed", "target", "state", "severity")
         self.dead_letters = counter(

@@ -22,6 +22,7 @@ from worker.records import (
     GivenUp,
     Outgoing,
     Partition,
+    PartitionState,
     Processed,
     RawRecord,
     Scored,
@@ -76,6 +77,21 @@ class Pipeline:
         for record in records:
             next_offsets[record.origin.partition] = record.origin.offset + 1
         return Processed(outgoing, next_offsets)
+
+    def state(self, partition: Partition) -> PartitionState:
+        """A partition as it stands, for `restore`."""
+        return PartitionState(self._windows.starts(partition), self._alerts.states(partition))
+
+    def restore(self, partition: Partition, state: PartitionState) -> None:
+        """Take a partition as it stood: its alerts at once, its windows by `refill`; what was is forgotten."""
+        self._windows.begin_refill(partition, state.windows)
+        self._alerts.restore(partition, state.alerts)
+
+    def refill(self, records: Sequence[RawRecord]) -> None:
+        """Take records that were processed before, in log order: windows grow as they did, and nothing is published."""
+        block, _ = self._decoder.decode(records)
+        self._windows.refill(block)
+        self._metrics.replayed.inc(len(records))
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition: its strands and their alerts now belong to another worker."""

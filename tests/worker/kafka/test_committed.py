@@ -1,0 +1,81 @@
+"""The text that goes with an offset: whole again or refused, and short enough for what one partition holds."""
+
+import base64
+import zlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import ContractError
+from worker.kafka.committed import FORMAT, Committed, decode, encode
+from worker.records import AlertState, PartitionState
+
+NUMBERS = st.none() | st.integers(0, 2**53)
+ALERTS = st.builds(
+    AlertState,
+    strand_id=st.text(min_size=1, max_size=20),
+    target=st.sampled_from(["sticker", "quality"]),
+    above_since_ms=NUMBERS,
+    below_since_ms=NUMBERS,
+    opened_at_ms=NUMBERS,
+    closed_at_ms=NUMBERS,
+    last_ms=NUMBERS,
+    peak=st.floats(0, 1),
+    heat_id=st.none() | st.text(max_size=10),
+    position_from_m=st.none() | st.floats(0, 1e6),
+    position_to_m=st.none() | st.floats(0, 1e6),
+    probability=st.floats(0, 1),
+)
+STATES = st.builds(
+    PartitionState,
+    windows=st.dictionaries(st.text(min_size=1, max_size=20), st.integers(0, 2**60), max_size=20),
+    alerts=st.lists(ALERTS, max_size=6),
+)
+
+
+@given(STATES, st.integers(1, 1000))
+def test_comes_back_as_it_went_and_is_text_that_kafka_takes(state: PartitionState, partitions: int) -> None:
+    committed = Committed("ab12", partitions, state)
+    text = encode(committed)
+    assert decode(text) == committed
+    assert text.isascii()
+    assert text.isprintable()
+
+
+def test_rewind_is_to_the_oldest_window_and_nowhere_without_one() -> None:
+    assert Committed("ab12", 1, PartitionState({"a": 70, "b": 60}, [])).rewind(90) == 60
+    assert Committed("ab12", 1, PartitionState({}, [])).rewind(90) == 90
+
+
+@given(STATES, st.integers(0, 10_000), st.sampled_from("!0Zz~"))
+def test_what_was_damaged_is_refused(state: PartitionState, place: int, other: str) -> None:
+    text = encode(Committed("ab12", 6, state))
+    place %= len(text)
+    damaged = text[:place] + other + text[place + 1 :]
+    if damaged != text:
+        with pytest.raises(ContractError, match="a worker's state"):
+            decode(damaged)
+    with pytest.raises(ContractError):
+        decode(text[: len(text) // 2])
+
+
+@pytest.mark.parametrize("text", ["", "checked by hand", '{"offset": 7}', "\u00e9", encode.__name__])
+def test_what_somebody_else_committed_is_refused(text: str) -> None:
+    with pytest.raises(ContractError, match="offset metadata"):
+        decode(text)
+
+
+def test_another_format_is_refused_by_its_number() -> None:
+    packed = zlib.compress(msgspec.msgpack.encode([FORMAT + 1, "whatever"]))
+    text = base64.b85encode(zlib.crc32(packed).to_bytes(4) + packed).decode()
+    with pytest.raises(ContractError, match=rf"format {FORMAT}, got format \[{FORMAT + 1}\]"):
+        decode(text)
+
+
+def test_a_hundred_strands_and_ten_alerts_fit() -> None:
+    windows = {f"plant1.c{number // 6}.s{number % 6}": 10**9 + 137 * number % 24_000 for number in range(100)}
+    alert = AlertState("plant1.c3.s2", "sticker", 1764000000500, None, 1764000001500, None, 1764000009500, 0.87654321,
+                       "H20417", 412.35, 418.2, 0.7654321)  # fmt: skip
+    assert len(encode(Committed("ab12ab12ab12", 6, PartitionState(windows, [alert] * 10)))) < 1500

@@ -1,0 +1,81 @@
+"""The stages together, cut anywhere: a worker that takes over goes on to the same bytes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.bundles import write_bundle
+
+from models.messages import SensorScan, encode
+from models.runtime import Predictor
+from worker.kafka.committed import Committed, decode
+from worker.kafka.committed import encode as as_metadata
+from worker.metrics import Metrics
+from worker.pipeline import Pipeline
+from worker.records import Origin, Outgoing, RawRecord
+
+PARTITION = ("t", 0)
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder: Path = write_bundle(tmp_path_factory.mktemp("bundles") / "test")
+    return Predictor.load(folder, device="cpu", batch_sizes=(1, 4))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["p.c.a", "p.c.a", "p.c.b", "rubbish"]),
+        st.sampled_from([500, 500, 500, 500, 0, -500, 9000]),
+        st.sampled_from([-1.0, 0.9, 0.9, 0.9, 0.9]),
+    ),
+    max_size=80,
+)
+
+
+def as_log(steps: list[tuple[str, int, float]]) -> list[RawRecord]:
+    """Records with holes between their offsets, as a transaction's marker leaves them."""
+    clocks, log = dict.fromkeys(("p.c.a", "p.c.b"), 1_000_000), []
+    for index, (strand, step, value) in enumerate(steps):
+        if strand == "rubbish":
+            payload = b"{"
+        else:
+            clocks[strand] += step
+            payload = encode(
+                SensorScan(strand_id=strand, event_time_ms=clocks[strand], values={"mould_tc_upper_left_c": value})
+            )
+        log.append(RawRecord(Origin("t", 0, 2 * index), strand.encode(), payload))
+    return log
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps=STEPS, cut=st.integers(0, 80), again=st.integers(0, 80))
+def test_what_is_taken_over_goes_on_to_the_same_bytes(
+    predictor: Predictor, steps: list[tuple[str, int, float]], cut: int, again: int
+) -> None:
+    """Taken over twice: a table made after a refill must be as good as the first."""
+    log = as_log(steps)
+    whole = Pipeline(predictor, Metrics())
+    expected = [whole.process([record]).outgoing for record in log]
+
+    worker, metrics = Pipeline(predictor, Metrics()), Metrics()
+    found: list[Sequence[Outgoing]] = []
+    first, last = sorted((cut, again))
+    for begin, end in ((0, first), (first, last), (last, len(log))):
+        text = as_metadata(Committed("ab12", 1, worker.state(PARTITION)))
+        committed = decode(text)
+        metrics = Metrics()
+        worker = Pipeline(predictor, metrics)
+        offset = log[begin].origin.offset if begin < len(log) else 10**6
+        worker.restore(PARTITION, committed.state)
+        worker.refill([record for record in log if committed.rewind(offset) <= record.origin.offset < offset])
+        assert worker.state(PARTITION) == committed.state
+        found += [worker.process([record]).outgoing for record in log[begin:end]]
+    assert found == expected
+    told = [
+        metrics.registry.get_sample_value("strandwatch_samples_total", {"outcome": outcome}) or 0
+        for outcome in ("used", "late", "duplicate")
+    ]
+    assert sum(told) == sum(record.key != b"rubbish" for record in log[last:])

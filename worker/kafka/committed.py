@@ -1,0 +1,92 @@
+"""What is committed with an offset: text from which, with the log, a partition's windows and alerts are rebuilt.
+
+    text = encode(Committed(model="ab12", partitions=6, state=pipeline.state(partition)))
+    decode(text).state
+
+The text is the checksum and the compressed state in base 85. Kafka limits it (`offset.metadata.max.bytes`, 4,096 unless
+the broker says otherwise), so what is written is lean: offsets as distances from the first, and no names of fields.
+"""
+
+import base64
+import zlib
+from typing import Any
+
+import msgspec
+
+from models.errors import ContractError, mismatch
+from worker.records import AlertState, PartitionState
+
+FORMAT = 1
+
+_CHECKSUM_BYTES = 4
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """A partition at the offset it is committed with.
+
+    Attributes:
+        model: sha256 of model.onnx, first 12; windows and alerts are of this model.
+        partitions: of the topic; a strand lies in another one when they become more.
+        state: of the windows and alerts.
+    """
+
+    model: str
+    partitions: int
+    state: PartitionState
+
+    def rewind(self, offset: int) -> int:
+        """Where to read on from, so that all windows are whole at `offset`."""
+        return min(self.state.windows.values(), default=offset)
+
+
+class _Wire(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    model: str
+    partitions: int
+    first: int
+    windows: dict[str, int]
+    alerts: list[AlertState]
+
+
+def encode(committed: Committed) -> str:
+    """As text without NUL."""
+    starts = committed.state.windows
+    first = min(starts.values(), default=0)
+    wire = _Wire(
+        FORMAT,
+        committed.model,
+        committed.partitions,
+        first,
+        {strand_id: start - first for strand_id, start in starts.items()},
+        list(committed.state.alerts),
+    )
+    packed = zlib.compress(msgspec.msgpack.encode(wire), 6)
+    return base64.b85encode(zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES) + packed).decode()
+
+
+def decode(text: str) -> Committed:
+    """What was encoded.
+
+    Raises:
+        ContractError: it is something else, was damaged, or is of another version.
+    """
+    try:
+        raw = base64.b85decode(text)
+    except ValueError:
+        raise _refused("other text") from None
+    checksum, packed = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
+    if zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES) != checksum:
+        raise _refused("a checksum that does not fit")
+    try:
+        plain = msgspec.msgpack.decode(zlib.decompress(packed), type=list[Any])
+        wire = msgspec.convert(plain, _Wire) if plain[:1] == [FORMAT] else None
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise _refused(str(error)) from None
+    if wire is None:
+        raise _refused(f"format {plain[:1]}")
+    windows = {strand_id: wire.first + distance for strand_id, distance in wire.windows.items()}
+    return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts))
+
+
+def _refused(got: str) -> ContractError:
+    return ContractError(mismatch(f"a worker's state, format {FORMAT}", got, "offset metadata"))
