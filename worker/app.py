@@ -1,7 +1,7 @@
 """The composition root: settings to a running worker."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from models.bundle import read
 from models.runtime import BATCH_SIZES, CUDA, Predictor
@@ -9,6 +9,8 @@ from worker import __version__, logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.health import Health, HealthServer
 from worker.kafka.broker import Broker, require_topics
+from worker.kafka.committed import LONGEST, Committed, encode
+from worker.kafka.rewind import Resume, Rewind
 from worker.kafka.sink import AtLeastOnceSink
 from worker.kafka.source import Source
 from worker.metrics import Metrics
@@ -64,7 +66,9 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
                 topics = settings.topics
                 require_topics(present, (topics.sensors, topics.predictions, topics.alerts, topics.dead_letters))
                 health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
-                _serve(source, sink, Pipeline(predictor, metrics), health, settings.batch.deadline_ms / 1000, stop)
+                pipeline = Pipeline(predictor, metrics)
+                rewind = Rewind(settings, pipeline.model_sha256)
+                _serve(source, sink, pipeline, rewind, health, settings.batch.deadline_ms / 1000, stop)
         finally:
             health.wait_for("kafka", "stopping")
             source.close()
@@ -89,16 +93,33 @@ def _wait_for_broker(settings: Settings, health: Health, stop: Stop) -> dict[str
 
 
 def _serve(
-    source: Source, sink: AtLeastOnceSink, pipeline: Pipeline, health: Health, company_s: float, stop: Stop
+    source: Source,
+    sink: AtLeastOnceSink,
+    pipeline: Pipeline,
+    rewind: Rewind,
+    health: Health,
+    company_s: float,
+    stop: Stop,
 ) -> None:
+    def taken_up(resumes: Mapping[Partition, Resume]) -> None:
+        for partition, resume in resumes.items():
+            pipeline.restore(partition, resume.state)
+        sink.begin(resumes)
+
     def released(partitions: Sequence[Partition], lost: bool) -> None:
         sink.release(partitions, lost=lost)
         for partition in partitions:
             pipeline.drop(partition)
 
-    source.on_assigned = sink.begin
-    source.on_released = released
-    source.subscribe()
+    def state_of(partition: Partition) -> str:
+        text = encode(Committed(pipeline.model_sha256, source.partitions, pipeline.state(partition)))
+        if len(text) <= LONGEST:
+            return text
+        log.warning("state too long for an offset; its windows would start warming", partition=partition[1])
+        return ""
+
+    source.on_assigned, source.on_released, sink.state_of = taken_up, released, state_of
+    source.subscribe(rewind)
     try:
         Loop(source, pipeline, sink, health, company_s=company_s).run(stop)
         log.info("stopping")

@@ -32,6 +32,7 @@ class Metrics:
         )
         self.unknown_values = counter("unknown_sensor_values", "Values of sensors the model does not read, ignored")
         self.replayed = counter("replayed_samples", "Records read again, to refill windows; nothing comes of them")
+        self.refill = seconds("refill", "Windows of one partition, taken up to whole again")
         self.predictions = counter("predictions", "Predictions published; warming ones carry no probability", "quality")
         self.alerts = counter("alerts", "Alerts opened and closed", "target", "state", "severity")
         self.dead_letters = counter(

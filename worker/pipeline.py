@@ -23,6 +23,7 @@ from worker.records import (
     Outgoing,
     Partition,
     PartitionState,
+    Polled,
     Processed,
     RawRecord,
     Scored,
@@ -42,6 +43,7 @@ class Pipeline:
 
     def __init__(self, predictor: Predictor, metrics: Metrics, wall_clock: Clock = time.time) -> None:
         manifest = predictor.manifest
+        self.model_sha256 = manifest.model_sha256
         sensors = len(manifest.sensors)
         self._max_gap_s = manifest.window.max_gap_ms / 1000
         self._decoder = Decoder(manifest.sensor_names)
@@ -154,7 +156,11 @@ class RecordSource(Protocol):
 
     has_joined: bool
 
-    def poll(self, limit: int, wait_s: float, company_s: float) -> list[RawRecord]:
+    @property
+    def is_refilling(self) -> bool:
+        """Whether windows of any partition are not yet whole."""
+
+    def poll(self, limit: int, wait_s: float, company_s: float) -> Polled:
         """The next records in log order."""
 
     def observe_lag(self) -> None:
@@ -203,10 +209,12 @@ class Loop:
         """
         while not should_stop():
             wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
-            records = self._source.poll(self.POLL_LIMIT, wait_s, self._company_s)
+            polled = self._source.poll(self.POLL_LIMIT, wait_s, self._company_s)
             polled_at = time.monotonic()
-            if records:
-                self._sink.publish(self._pipeline.process(records), polled_at)
+            if polled.replayed:
+                self._pipeline.refill(polled.replayed)
+            if polled.new:
+                self._sink.publish(self._pipeline.process(polled.new), polled_at)
             self._sink.tick()
             self._health.turned()
             self._tell_membership()

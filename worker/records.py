@@ -44,6 +44,18 @@ class RawRecord:
     value: bytes | None
 
 
+class Polled(NamedTuple):
+    """Records of one poll, in log order per partition.
+
+    Attributes:
+        replayed: were processed before, and come again to refill windows; in log before any new one of the partition.
+        new: the others.
+    """
+
+    replayed: Sequence[RawRecord]
+    new: Sequence[RawRecord]
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that cannot be used, and why."""

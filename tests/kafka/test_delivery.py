@@ -1,15 +1,17 @@
 """At least once: what a stop, a kill and a rebalance do to the outputs and the committed offsets."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from support.bundles import RULES
 from support.kafka_broker import Topics
 from support.kafka_io import at_least, committed_offsets, end_offsets, publish_scans, read_back
-from support.lines import due_scans, steady
+from support.lines import due_scans, offline_predictions, steady
 from support.workers import environment, running
 
-from models.messages import Prediction, decode_prediction
+from models.messages import Prediction, decode_alert, decode_prediction
+from models.runtime import Predictor
 
 
 def predictions(bootstrap: str, topics: Topics, count: int) -> list[Prediction]:
@@ -59,6 +61,43 @@ def test_kill_loses_no_due_scan(kafka_bootstrap: str, topics: Topics, env: dict[
         found = predictions(kafka_bootstrap, topics, len(due))
         missing = due - set(keys(found))
     assert missing == set()
+
+
+def test_a_killed_worker_goes_on_with_whole_windows_and_the_alerts_it_had(
+    kafka_bootstrap: str, topics: Topics, env: dict[str, str], bundle: Path
+) -> None:
+    """Every value as if nothing had happened; twice, for a state made after a refill must be as good as the first."""
+    scans = list(steady(8, 1200))
+    expected = offline_predictions(scans, Predictor.load(bundle, device="cpu"))
+    third = len(scans) // 3
+    for part in range(3):
+        publish_scans(kafka_bootstrap, topics.sensors, scans[part * third : (part + 1) * third])
+        with running(env) as worker:
+            worker.wait_for("partitions assigned")
+            due = len(due_scans(scans[: (part + 1) * third], RULES))
+            predictions(kafka_bootstrap, topics, due if part == 2 else due - third // 10)
+            refilled = worker.events("windows refilled")
+            assert bool(refilled) == (part > 0)
+            assert worker.metric("strandwatch_replayed_samples_total") == sum(line["records"] for line in refilled)
+            worker.kill()
+    found = predictions(kafka_bootstrap, topics, 0)
+    assert set(keys(found)) == set(expected)
+    for prediction in found:
+        wanted = expected[prediction.strand_id, prediction.event_time_ms]
+        assert prediction.probability == pytest.approx(wanted and wanted[0], abs=1e-6)
+    assert alternate(kafka_bootstrap, topics)
+
+
+def alternate(bootstrap: str, topics: Topics) -> bool:
+    """Whether each strand's alerts open and close in turn, by what a reader sees who drops what comes twice."""
+    alerts = [decode_alert(message.value() or b"") for message in read_back(bootstrap, topics.alerts, bool)]
+    seen = list(dict.fromkeys((alert.strand_id, alert.alert_id, alert.state) for alert in alerts))
+    of_strand = {strand: [entry[1:] for entry in seen if entry[0] == strand] for strand, *_ in seen}
+    return all(
+        [state for _, state in entries] == ["open", "closed"] * (len(entries) // 2) + ["open"] * (len(entries) % 2)
+        and all(opened[0] == closed[0] for opened, closed in zip(entries[::2], entries[1::2], strict=False))
+        for entries in of_strand.values()
+    )
 
 
 @pytest.mark.parametrize("topics", [6], indirect=True)

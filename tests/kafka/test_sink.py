@@ -9,6 +9,7 @@ from support.kafka_io import at_least, committed_offsets, publish, read_back
 
 from worker.brokers.topics import create_topics
 from worker.errors import DeliveryError
+from worker.kafka.rewind import Rewind
 from worker.kafka.sink import AtLeastOnceSink
 from worker.kafka.source import Source
 from worker.metrics import Metrics
@@ -37,11 +38,12 @@ class Door:
         self.source = Source(self.settings, Metrics())
         self.sink = AtLeastOnceSink(self.settings, self.source, Metrics())
         self.source.on_assigned = self.sink.begin
-        self.source.subscribe()
+        self.sink.state_of = lambda partition: f"{partition[1]}"
+        self.source.subscribe(Rewind(self.settings, "ab12"))
 
     def take(self, count: int) -> list[RawRecord]:
         records: list[RawRecord] = []
-        self.turn_until(lambda: len(records) >= count, lambda: records.extend(self.source.poll(100, 0.05, 0)))
+        self.turn_until(lambda: len(records) >= count, lambda: records.extend(self.source.poll(100, 0.05, 0).new))
         return records
 
     def turn_until(self, done: Callable[[], bool], also: Callable[[], object] = lambda: None) -> None:

@@ -18,6 +18,9 @@ from worker.records import AlertState, PartitionState
 
 FORMAT = 1
 
+LONGEST = 4000
+"""Characters of metadata: a broker takes 4,096 unless `offset.metadata.max.bytes` says otherwise."""
+
 _CHECKSUM_BYTES = 4
 
 

@@ -2,18 +2,31 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from worker.records import Partition
 
 
+class Position(NamedTuple):
+    """What is committed for a partition.
+
+    Attributes:
+        offset: after the last record whose outputs are safe.
+        state: of the partition there, see `worker.kafka.committed`.
+    """
+
+    offset: int
+    state: str
+
+
 class Ticket:
-    """One poll's records on their way: offsets to commit, and outputs still to be acknowledged."""
+    """One poll's outputs on their way, or a mark: positions that may be committed once all before it is safe."""
 
-    __slots__ = ("next_offsets", "outstanding")
+    __slots__ = ("outstanding", "positions")
 
-    def __init__(self, next_offsets: Mapping[Partition, int], outputs: int) -> None:
-        self.next_offsets = dict(next_offsets)
+    def __init__(self, outputs: int, positions: Mapping[Partition, Position]) -> None:
         self.outstanding = outputs
+        self.positions = dict(positions)
 
     def acknowledge(self) -> bool:
         """One more output is safe; says whether that was the last."""
@@ -24,13 +37,14 @@ class Ticket:
 class OffsetLedger:
     """Tickets in the order of the log.
 
-    Acknowledgements come in any order (outputs go to different partitions and brokers); an offset becomes
-    committable only when its own ticket and every earlier one are complete.
+    Acknowledgements come in any order (outputs go to different partitions and brokers); a position becomes committable
+    only when every ticket before its mark is complete. A position's state is of the moment it was marked, so positions
+    are marked as often as they are committed, and not with every poll.
     """
 
     def __init__(self) -> None:
         self._open: deque[Ticket] = deque()
-        self._committable: dict[Partition, int] = {}
+        self._committable: dict[Partition, Position] = {}
         self._committed: dict[Partition, int] = {}
 
     @property
@@ -38,20 +52,24 @@ class OffsetLedger:
         """Outputs not yet acknowledged."""
         return sum(ticket.outstanding for ticket in self._open)
 
-    def open(self, next_offsets: Mapping[Partition, int], outputs: int) -> Ticket:
-        """Enter one poll: the offsets after its records, and how many outputs these caused."""
-        ticket = Ticket(next_offsets, outputs)
+    def open(self, outputs: int) -> Ticket:
+        """Enter one poll: how many outputs its records caused."""
+        ticket = Ticket(outputs, {})
         self._open.append(ticket)
         return ticket
 
-    def committable(self) -> dict[Partition, int]:
-        """Offsets that may be committed now and have not been."""
+    def mark(self, positions: Mapping[Partition, Position]) -> None:
+        """Positions that hold everything entered so far."""
+        self._open.append(Ticket(0, positions))
+
+    def committable(self) -> dict[Partition, Position]:
+        """Positions that may be committed now and have not been."""
         while self._open and self._open[0].outstanding == 0:
-            self._committable.update(self._open.popleft().next_offsets)
+            self._committable.update(self._open.popleft().positions)
         return {
-            partition: offset
-            for partition, offset in self._committable.items()
-            if self._committed.get(partition, -1) < offset
+            partition: position
+            for partition, position in self._committable.items()
+            if self._committed.get(partition, -1) < position.offset
         }
 
     def committed(self, partition: Partition, offset: int) -> None:
@@ -64,4 +82,4 @@ class OffsetLedger:
             self._committable.pop(partition, None)
             self._committed.pop(partition, None)
             for ticket in self._open:
-                ticket.next_offsets.pop(partition, None)
+                ticket.positions.pop(partition, None)

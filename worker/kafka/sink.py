@@ -15,7 +15,8 @@ from worker import logs
 from worker.errors import DeliveryError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.offsets import OffsetLedger, Ticket
+from worker.kafka.offsets import OffsetLedger, Position, Ticket
+from worker.kafka.rewind import Resume
 from worker.kafka.source import Source
 from worker.metrics import Metrics
 from worker.records import Outgoing, Partition, Processed
@@ -38,7 +39,11 @@ class _Flight:
 
 
 class AtLeastOnceSink:
-    """Publishes outputs and commits the offsets of acknowledged ones through the source's consumer."""
+    """Publishes outputs and commits the offsets of acknowledged ones through the source's consumer.
+
+    Attributes:
+        state_of: the state to commit with a partition's offset, as it stands.
+    """
 
     def __init__(self, settings: Settings, source: Source, metrics: Metrics) -> None:
         self._topics: Mapping[str, str] = settings.topics.model_dump()
@@ -47,8 +52,10 @@ class AtLeastOnceSink:
         self._metrics = metrics
         self._ledger = OffsetLedger()
         self._failure: DeliveryError | None = None
+        self._reached: dict[Partition, int] = {}
         self._commit_asked_at: float | None = None
         self._next_commit_at = 0.0
+        self.state_of: Callable[[Partition], str] = lambda _: ""
         self._producer = config.make(Producer, config.producer(settings.kafka, self._on_error))
         source.on_committed = self._on_committed
 
@@ -57,9 +64,9 @@ class AtLeastOnceSink:
         """Outputs published and not yet acknowledged."""
         return self._ledger.outstanding
 
-    def begin(self, starts: Mapping[Partition, int]) -> None:
-        """Commit where new partitions begin, so that a restart before the first record begins there too."""
-        self._ledger.open(starts, 0)
+    def begin(self, resumes: Mapping[Partition, Resume]) -> None:
+        """Commit where fresh partitions begin, so that a restart before the first record begins there too."""
+        self._reached.update({partition: one.live_from for partition, one in resumes.items() if one.is_fresh})
 
     def publish(self, processed: Processed, polled_at: float) -> None:
         """Send a poll's outputs; `polled_at` by `time.monotonic`.
@@ -69,7 +76,8 @@ class AtLeastOnceSink:
         """
         outgoing = processed.outgoing
         event_times = [out.event_time_ms for out in outgoing if out.event_time_ms is not None]
-        flight = _Flight(self._ledger.open(processed.next_offsets, len(outgoing)), polled_at, event_times)
+        flight = _Flight(self._ledger.open(len(outgoing)), polled_at, event_times)
+        self._reached.update(processed.next_offsets)
         for out in outgoing:
             self._send(out, flight)
 
@@ -85,12 +93,14 @@ class AtLeastOnceSink:
         now = time.monotonic()
         if now < self._next_commit_at or self._commit_asked_at is not None:
             return
-        offsets = self._ledger.committable()
-        if not offsets:
+        self._mark()
+        self._next_commit_at = now + self._commit_every_s
+        positions = self._ledger.committable()
+        if not positions:
             return
-        self._commit_asked_at, self._next_commit_at = now, now + self._commit_every_s
+        self._commit_asked_at = now
         try:
-            self._source.client.commit(offsets=_positions(offsets), asynchronous=True)
+            self._source.client.commit(offsets=_as_offsets(positions), asynchronous=True)
         except KafkaException as error:
             self._on_committed(error.args[0], [])
 
@@ -98,7 +108,10 @@ class AtLeastOnceSink:
         """Partitions go to another worker: finish and commit what was theirs, unless they are lost already."""
         if not lost:
             self.drain(_RELEASE_BUDGET_S)
+            self._mark()
             self._commit_now(partitions)
+        for partition in partitions:
+            self._reached.pop(partition, None)
         self._ledger.forget(partitions)
 
     def drain(self, budget_s: float) -> bool:
@@ -109,16 +122,22 @@ class AtLeastOnceSink:
     def close(self, budget_s: float) -> bool:
         """Drain and commit; says whether all of it was done within the budget."""
         drained = self.drain(budget_s)
+        self._mark()
         return self._commit_now(list(self._ledger.committable())) and drained
+
+    def _mark(self) -> None:
+        if self._reached:
+            self._ledger.mark({one: Position(offset, self.state_of(one)) for one, offset in self._reached.items()})
+            self._reached.clear()
 
     def _commit_now(self, partitions: Sequence[Partition]) -> bool:
         committable = self._ledger.committable()
-        offsets = {partition: committable[partition] for partition in partitions if partition in committable}
-        if not offsets:
+        positions = {partition: committable[partition] for partition in partitions if partition in committable}
+        if not positions:
             return True
         try:
             with self._metrics.commit.time():
-                answers = self._source.client.commit(offsets=_positions(offsets), asynchronous=False)
+                answers = self._source.client.commit(offsets=_as_offsets(positions), asynchronous=False)
         except KafkaException as error:
             log.warning("offsets not committed; their records will be read again", error=error.args[0].str())
             return False
@@ -184,8 +203,11 @@ class AtLeastOnceSink:
             log.debug("kafka", error=error.name(), detail=error.str())  # librdkafka logs it itself
 
 
-def _positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+def _as_offsets(positions: Mapping[Partition, Position]) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, number, position.offset, position.state)
+        for (topic, number), position in positions.items()
+    ]
 
 
 def _is_cut(out: Outgoing) -> bool:

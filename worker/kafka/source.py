@@ -1,22 +1,25 @@
 """The input side: membership in the group, start offsets, records in log order.
 
-The group decides which partitions are ours; `start_from` where a group without committed offsets begins;
-offsets come from our own bookkeeping, never from the client's position.
+The group decides which partitions are ours, and `worker.kafka.rewind` where each is taken up; offsets come from our own
+bookkeeping, never from the client's position.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from worker import logs
-from worker.errors import DeliveryError, StartupError, StrandwatchError
+from worker.errors import DeliveryError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
+from worker.kafka.rewind import Resume, Rewind
 from worker.metrics import Metrics
-from worker.records import Origin, Partition, RawRecord
+from worker.records import Origin, Partition, Polled, RawRecord
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -37,23 +40,39 @@ _HOPELESS = {
 }
 
 
+@dataclass(slots=True)
+class _Refill:
+    """Records of a partition that come again."""
+
+    begins: int
+    until: int
+    records: int = 0
+    began_s: float = field(default_factory=time.monotonic)
+
+
 class Source:
     """A consumer of the sensor topic.
 
     Attributes:
         client: the consumer, for the sink that commits through it.
-        on_assigned: called with the start offset of every new partition.
+        partitions: of the topic, as last seen.
+        on_assigned: called with how every new partition is taken up.
         on_released: called with partitions about to go (lost=False: outputs may still be committed) or gone.
         on_committed: called with every offset the broker has stored.
     """
+
+    _rewind: Rewind
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
         self._topic = settings.topics.sensors
         self._next: dict[Partition, int] = {}
+        self._refills: dict[Partition, _Refill] = {}
+        self._taken_up: Counter[Partition] = Counter()
         self._failure: StrandwatchError | None = None
-        self.on_assigned: Callable[[Mapping[Partition, int]], None] = lambda _: None
+        self.partitions = 0
+        self.on_assigned: Callable[[Mapping[Partition, Resume]], None] = lambda _: None
         self.on_released: Callable[[Sequence[Partition], bool], None] = lambda *_: None
         self.on_committed: Callable[[KafkaError | None, Sequence[TopicPartition]], None] = lambda *_: None
         self.client = config.make(Consumer, config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
@@ -61,8 +80,14 @@ class Source:
         self._is_leaving = False
         self._answered = 0
 
-    def subscribe(self) -> None:
-        """Join the group."""
+    @property
+    def is_refilling(self) -> bool:
+        """Whether windows of any partition are not yet whole."""
+        return bool(self._refills)
+
+    def subscribe(self, rewind: Rewind) -> None:
+        """Join the group; `rewind` decides where partitions are taken up."""
+        self._rewind = rewind
         self.client.subscribe(
             [self._topic],
             on_assign=self._guarded(self._assign),
@@ -70,7 +95,7 @@ class Source:
             on_lost=self._guarded(lambda tps: self._release(tps, lost=True)),
         )
 
-    def poll(self, limit: int, wait_s: float, company_s: float) -> list[RawRecord]:
+    def poll(self, limit: int, wait_s: float, company_s: float) -> Polled:
         """The next records, at most `limit`, in log order per partition.
 
         Returns as soon as there is one, after `company_s` more for others to join it; empty after `wait_s`.
@@ -79,10 +104,15 @@ class Source:
             DeliveryError: the group threw us out, the topic vanished, or the client cannot go on.
         """
         messages: list[Any] = []
+        stale: list[Partition] = []
         try:
             messages += self.client.consume(1, wait_s)
             if messages:
-                messages += self.client.consume(limit - 1, company_s)
+                taken_up = self._taken_up.copy()
+                company = self.client.consume(limit - 1, company_s)
+                # Taken away and given back meanwhile: it is read again, from where its windows begin.
+                stale = [partition for partition, times in self._taken_up.items() if taken_up[partition] != times]
+                messages = [message for message in messages if _partition(message) not in stale] + company
         except KafkaException as error:
             self._on_error(error.args[0])  # what was taken before it stays taken, or it would be committed past
         self._raise_failure()
@@ -91,7 +121,31 @@ class Source:
         except KafkaException as error:
             raise DeliveryError(f"expected to read on in {self._topic}, got {error.args[0].str()}") from None
         self._raise_failure()
-        return records
+        return self._split(records)
+
+    def _split(self, records: list[RawRecord]) -> Polled:
+        if not self._refills:
+            return Polled([], records)
+        replayed, new = [], []
+        for record in records:
+            refill = self._refills.get(record.origin.partition)
+            if refill is None or record.origin.offset >= refill.until:
+                new.append(record)
+            else:
+                replayed.append(record)
+                refill.records += 1
+        for partition in [one for one, refill in self._refills.items() if self._next[one] >= refill.until]:
+            self._end_refill(partition, self._refills.pop(partition))
+        return Polled(replayed, new)
+
+    def _end_refill(self, partition: Partition, refill: _Refill) -> None:
+        seconds = time.monotonic() - refill.began_s
+        self._metrics.refill.observe(seconds)
+        log.info(
+            "windows refilled",
+            partition=partition[1], from_offset=refill.begins, until_offset=refill.until, records=refill.records,
+            seconds=round(seconds, 3),
+        )  # fmt: skip
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -135,25 +189,57 @@ class Source:
         if self._is_leaving:  # taken only to be given back: the client insists on an answer
             self.client.incremental_assign(assigned)
             return
-        starts = [TopicPartition(tp.topic, tp.partition, self._start(tp)) for tp in self._committed(assigned)]
-        self.client.incremental_assign(starts)
+        resumes = self._take_up(assigned)
         self.has_joined = True
         self._metrics.rebalances.inc()
-        log.info("partitions assigned", partitions={tp.partition: tp.offset for tp in starts})
-        fresh = {(tp.topic, tp.partition): tp.offset for tp in starts}
-        self._next.update(fresh)
-        self.on_assigned(fresh)
+        log.info(
+            "partitions assigned", partitions={number: resume.live_from for (_, number), resume in resumes.items()}
+        )
+
+    def _take_up(self, partitions: list[TopicPartition]) -> dict[Partition, Resume]:
+        """Read partitions from where their windows begin."""
+        self.partitions = self._count_partitions()
+        resumes = {
+            (tp.topic, tp.partition): self._rewind.resume(tp, *self._watermarks(tp), self.partitions)
+            for tp in self._committed(partitions)
+        }
+        self.client.incremental_assign(
+            [TopicPartition(topic, number, resume.read_from) for (topic, number), resume in resumes.items()]
+        )
+        for partition, resume in resumes.items():
+            self._taken_up[partition] += 1
+            self._next[partition] = resume.read_from
+            if resume.read_from < resume.live_from:
+                self._refills[partition] = _Refill(resume.read_from, resume.live_from)
+        self.on_assigned(resumes)
+        return resumes
+
+    def recover(self) -> None:
+        """Take all partitions up anew from what is committed: what was made of later records is void.
+
+        Raises:
+            DeliveryError: the broker does not tell what is committed.
+        """
+        held = self.client.assignment()
+        self._give_up([(tp.topic, tp.partition) for tp in held], lost=True)
+        self.client.incremental_unassign(held)
+        self._take_up(held)
+
+    def _give_up(self, partitions: Sequence[Partition], *, lost: bool) -> None:
+        for partition in partitions:
+            self._next.pop(partition, None)
+            self._refills.pop(partition, None)
+            self._taken_up[partition] += 1
+            with suppress(KeyError):
+                self._metrics.lag.remove(str(partition[1]))
+        self.on_released(partitions, lost)
 
     def _release(self, gone: list[TopicPartition], *, lost: bool) -> None:
         partitions = [(tp.topic, tp.partition) for tp in gone]
         self._metrics.rebalances.inc()
         self.has_joined = self.has_joined and not lost
         log.info("partitions lost" if lost else "partitions revoked", partitions=[p for _, p in partitions])
-        for partition in partitions:
-            self._next.pop(partition, None)
-            with suppress(KeyError):
-                self._metrics.lag.remove(str(partition[1]))
-        self.on_released(partitions, lost)
+        self._give_up(partitions, lost=lost)
         # What could not be taken is not held; to give it back would be an error, and leave the client waiting.
         held = {(tp.topic, tp.partition) for tp in self.client.assignment()}
         self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
@@ -172,20 +258,11 @@ class Source:
                 return list(answers)
         raise DeliveryError(f"expected the group's committed offsets, got {problem} from the broker")
 
-    def _start(self, partition: TopicPartition) -> int:
-        if partition.offset >= 0:
-            return int(partition.offset)
-        where = f"{partition.topic}/{partition.partition}"
-        low, high = self._watermarks(partition)
-        rule = self._settings.start_from
-        if rule == "refuse":
-            raise StartupError(
-                f"expected committed offsets of group `{self._settings.kafka.group_id}`, got none for {where}; "
-                "start_from=refuse forbids a start without them: set start_from to latest or earliest once"
-            )
-        start = low if rule == "earliest" else high
-        log.warning("no committed offset", partition=where, start_from=rule, offset=start, low=low, high=high)
-        return start
+    def _count_partitions(self) -> int:
+        try:
+            return len(self.client.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic].partitions)
+        except KafkaException as error:
+            raise DeliveryError(f"expected the partitions of {self._topic}, got {error.args[0].str()}") from None
 
     def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
         """The log's bounds; a broker that has just become the leader, or no longer is, is asked again."""
@@ -211,21 +288,11 @@ class Source:
             self._on_error(error)
 
     def _start_again(self, partition: TopicPartition) -> None:
-        """The log no longer has our offset: go on at its nearest end, and say what that means."""
-        key = (partition.topic, partition.partition)
-        wanted = self._next.get(key, 0)
-        low, high = self._watermarks(partition)
-        start = low if wanted < low else high
-        log.error(
-            "the log no longer has our offset; records in between are gone and windows start anew",
-            partition=partition.partition, wanted=wanted, low=low, high=high, going_on_at=start,
-        )  # fmt: skip
-        self.on_released([key], True)
+        """The log no longer has our offset: take the partition up anew, as if it had just been assigned."""
+        self._give_up([(partition.topic, partition.partition)], lost=True)
         # Not `seek`: a partition whose fetching failed takes none.
         self.client.incremental_unassign([partition])
-        self.client.incremental_assign([TopicPartition(partition.topic, partition.partition, start)])
-        self._next[key] = start
-        self.on_assigned({key: start})
+        self._take_up([partition])
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):
@@ -260,3 +327,7 @@ class Source:
                 self._fail(DeliveryError(f"expected a rebalance, got {error.args[0].str()}"))
 
         return callback
+
+
+def _partition(message: Any) -> Partition:
+    return message.topic(), message.partition()

@@ -1,0 +1,81 @@
+"""Where a partition is taken up, by what was committed and what the log still has."""
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from worker.errors import StartupError
+from worker.kafka import rewind
+from worker.kafka.committed import Committed, encode
+from worker.kafka.rewind import EMPTY, Resume, Rewind
+from worker.records import AlertState, PartitionState
+from worker.settings import KafkaSettings, Settings
+
+ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9)
+STATE = PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT])
+
+
+def resume(
+    offset: int = 100, metadata: str | None = None, low: int = 0, high: int = 200, partitions: int = 6, **settings: str
+) -> Resume:
+    text = encode(Committed("ab12", 6, STATE)) if metadata is None else metadata
+    chosen = Settings.model_construct(
+        kafka=KafkaSettings(bootstrap_servers="x", group_id="g"), **{"start_from": "latest", **settings}
+    )
+    return Rewind(chosen, "ab12").resume(TopicPartition("t", 3, offset, text), low, high, partitions)
+
+
+def test_reads_from_the_oldest_window_and_is_live_from_the_committed_offset() -> None:
+    assert resume() == Resume(60, 100, STATE)
+
+
+@pytest.mark.parametrize(("rule", "start"), [("latest", 200), ("earliest", 7)])
+def test_without_an_offset_begins_where_it_was_told(rule: str, start: int) -> None:
+    assert resume(offset=-1001, metadata="", low=7, start_from=rule) == Resume(start, start, EMPTY, is_fresh=True)
+
+
+def test_without_an_offset_refuses_if_told_so() -> None:
+    with pytest.raises(StartupError, match=r"got none for t/3; start_from=refuse forbids"):
+        resume(offset=-1001, metadata="", start_from="refuse")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ("", "no state with the committed offset"),
+        ("written by hand", "the committed state cannot be read"),
+        (encode(Committed("another", 6, STATE)), "the committed state is of another model"),
+    ],
+)
+def test_what_cannot_be_taken_over_starts_warming_and_says_so(
+    metadata: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(metadata=metadata) == Resume(100, 100, EMPTY)
+    assert said in capsys.readouterr().out
+
+
+def test_other_partitions_are_refused_and_the_remedy_told() -> None:
+    with pytest.raises(
+        StartupError, match=r"expected 6 partitions of t .*, got 8: .* begin with another kafka\.group_id"
+    ):
+        resume(partitions=8)
+
+
+def test_a_window_whose_beginning_is_gone_starts_warming_and_its_alert_stays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert resume(low=61) == Resume(75, 100, PartitionState({"p.c.b": 75}, [ALERT]))
+    assert resume(low=76) == Resume(100, 100, PartitionState({}, [ALERT]))
+    assert "strands" in capsys.readouterr().out
+
+
+def test_no_more_is_read_again_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewind, "MOST_REPLAYED", 30)
+    assert resume() == Resume(75, 100, PartitionState({"p.c.b": 75}, [ALERT]))
+
+
+@pytest.mark.parametrize(("low", "high", "start"), [(120, 200, 120), (0, 90, 90)])
+def test_an_offset_the_log_does_not_have_goes_on_at_its_nearest_end(
+    low: int, high: int, start: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(low=low, high=high) == Resume(start, start, PartitionState({}, [ALERT]))
+    assert "the log no longer has our offset" in capsys.readouterr().out

@@ -1,0 +1,123 @@
+"""Where a partition is taken up: what the group has committed, held against what the log still has.
+
+    committed offset and state ─► read from the start of the oldest window, in silence
+                                ─► live from the committed offset on
+
+What the log no longer has is said, and shows as `warming` predictions; nothing is made up for it.
+"""
+
+from dataclasses import dataclass
+
+from confluent_kafka import TopicPartition
+
+from models.errors import ContractError
+from worker import logs
+from worker.errors import StartupError
+from worker.kafka.committed import decode
+from worker.records import PartitionState
+from worker.settings import Settings
+
+log = logs.get(__name__)
+
+MOST_REPLAYED = 2_000_000
+"""Records that are read again at most: a strand whose window reaches further back starts warming."""
+
+EMPTY = PartitionState({}, [])
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """How a partition is taken up.
+
+    Attributes:
+        read_from: offset of the first record to read.
+        live_from: offset from which records are new; those before it refill windows.
+        state: at `live_from`.
+        is_fresh: whether the group had no offset there; the one begun at is to be committed.
+    """
+
+    read_from: int
+    live_from: int
+    state: PartitionState = EMPTY
+    is_fresh: bool = False
+
+
+class Rewind:
+    """Decides for one worker.
+
+    Args:
+        settings: `start_from`, and whose group.
+        model_sha256: of the model served; the state of another is not taken over.
+    """
+
+    def __init__(self, settings: Settings, model_sha256: str) -> None:
+        self._settings = settings
+        self._model = model_sha256
+
+    def resume(self, committed: TopicPartition, low: int, high: int, partitions: int) -> Resume:
+        """Decide for one partition.
+
+        Args:
+            committed: the group's offset and metadata; a negative offset is none.
+            low: offset of the first record that the log has.
+            high: offset after its last.
+            partitions: of the topic.
+
+        Raises:
+            StartupError: there is no offset and `start_from` forbids to go on, or the topic has other partitions now.
+        """
+        where = f"{committed.topic}/{committed.partition}"
+        if committed.offset < 0:
+            start = self._start(where, low, high)
+            return Resume(start, start, is_fresh=True)
+        state = self._state(where, committed, partitions)
+        offset = committed.offset
+        if not low <= offset <= high:
+            start = low if offset < low else high
+            log.error(
+                "the log no longer has our offset; records in between are gone and windows start anew",
+                partition=committed.partition, wanted=offset, low=low, high=high, going_on_at=start,
+            )  # fmt: skip
+            return Resume(start, start, PartitionState({}, state.alerts))
+        oldest = max(low, offset - MOST_REPLAYED)
+        windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest}
+        if len(windows) < len(state.windows):
+            log.error(
+                "windows reach further back than what can be read; they start warming",
+                partition=where, strands=len(state.windows) - len(windows), low=low, most_replayed=MOST_REPLAYED,
+            )  # fmt: skip
+        return Resume(min(windows.values(), default=offset), offset, PartitionState(windows, state.alerts))
+
+    def _start(self, where: str, low: int, high: int) -> int:
+        rule = self._settings.start_from
+        if rule == "refuse":
+            raise StartupError(
+                f"expected committed offsets of group `{self._settings.kafka.group_id}`, got none for {where}; "
+                "start_from=refuse forbids a start without them: set start_from to latest or earliest once"
+            )
+        start = low if rule == "earliest" else high
+        log.warning("no committed offset", partition=where, start_from=rule, offset=start, low=low, high=high)
+        return start
+
+    def _state(self, where: str, committed: TopicPartition, partitions: int) -> PartitionState:
+        if not committed.metadata:
+            log.warning("no state with the committed offset; windows start warming", partition=where)
+            return EMPTY
+        try:
+            found = decode(committed.metadata)
+        except ContractError as error:
+            log.warning("the committed state cannot be read; windows start warming", partition=where, why=str(error))
+            return EMPTY
+        if found.partitions != partitions:
+            raise StartupError(
+                f"expected {found.partitions} partitions of {committed.topic} as when group "
+                f"`{self._settings.kafka.group_id}` last committed, got {partitions}: a strand's scans may lie in "
+                "another partition now than those of its window; begin with another kafka.group_id"
+            )
+        if found.model != self._model:
+            log.warning(
+                "the committed state is of another model; windows start warming",
+                partition=where, expected=self._model, got=found.model,
+            )  # fmt: skip
+            return EMPTY
+        return found.state
