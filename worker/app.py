@@ -10,6 +10,7 @@ from worker.errors import DeliveryError, StrandwatchError
 from worker.health import Health, HealthServer
 from worker.kafka.broker import Broker, require_topics
 from worker.kafka.committed import LONGEST, Committed, encode
+from worker.kafka.exactly_once import ExactlyOnceSink
 from worker.kafka.rewind import Resume, Rewind
 from worker.kafka.sink import AtLeastOnceSink
 from worker.kafka.source import Source
@@ -22,6 +23,10 @@ from worker.stop import Stop
 log = logs.get(__name__)
 
 _DRAIN_S = 3.0
+
+Sink = AtLeastOnceSink | ExactlyOnceSink
+
+_SINKS: Mapping[str, type[Sink]] = {"exactly_once": ExactlyOnceSink, "at_least_once": AtLeastOnceSink}
 
 
 def batch_sizes(max_windows: int) -> tuple[int, ...]:
@@ -59,13 +64,14 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
         # The clients first: a wrong Kafka setting shows at once, not after the model and the broker were waited for.
         source = Source(settings, metrics)
         try:
-            sink = AtLeastOnceSink(settings, source, metrics)
+            sink = _SINKS[settings.delivery](settings, source, metrics)
             predictor = _load_model(settings, metrics, health)
             present = _wait_for_broker(settings, health, stop)
             if not stop():
                 topics = settings.topics
                 require_topics(present, (topics.sensors, topics.predictions, topics.alerts, topics.dead_letters))
                 health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
+                sink.join(stop)
                 pipeline = Pipeline(predictor, metrics)
                 rewind = Rewind(settings, pipeline.model_sha256)
                 _serve(source, sink, pipeline, rewind, health, settings.batch.deadline_ms / 1000, stop)
@@ -94,7 +100,7 @@ def _wait_for_broker(settings: Settings, health: Health, stop: Stop) -> dict[str
 
 def _serve(
     source: Source,
-    sink: AtLeastOnceSink,
+    sink: Sink,
     pipeline: Pipeline,
     rewind: Rewind,
     health: Health,

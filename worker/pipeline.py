@@ -199,7 +199,7 @@ class Loop:
         self._health = health
         self._company_s = company_s
         self._observe_at = 0.0
-        self._was_joined = False
+        self._was_joined = self._was_refilling = False
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Work until told to stop.
@@ -217,7 +217,7 @@ class Loop:
                 self._sink.publish(self._pipeline.process(polled.new), polled_at)
             self._sink.tick()
             self._health.turned()
-            self._tell_membership()
+            self._tell_readiness()
             if polled_at >= self._observe_at:
                 self._observe_at = polled_at + self.OBSERVE_EVERY_S
                 self._observe()
@@ -226,11 +226,16 @@ class Loop:
         self._pipeline.observe_strands()
         self._source.observe_lag()
 
-    def _tell_membership(self) -> None:
-        if self._source.has_joined == self._was_joined:
-            return
-        self._was_joined = self._source.has_joined
-        if self._was_joined:
-            self._health.have("kafka")
-        else:
-            self._health.wait_for("kafka", "its partitions were lost; joining the group again")
+    def _tell_readiness(self) -> None:
+        if self._source.is_refilling != self._was_refilling:
+            self._was_refilling = self._source.is_refilling
+            if self._was_refilling:
+                self._health.wait_for("windows", "windows are being refilled from the log")
+            else:
+                self._health.have("windows")
+        if self._source.has_joined != self._was_joined:
+            self._was_joined = self._source.has_joined
+            if self._was_joined:
+                self._health.have("kafka")
+            else:
+                self._health.wait_for("kafka", "its partitions were lost; joining the group again")

@@ -41,6 +41,7 @@ class KafkaSettings(_Section):
     group_id: str = "strandwatch"
     slot: int = Field(0, ge=0, description="one per worker; names its static member")
     group_instance_id: str | None = None
+    transactional_id: str | None = None
     group_protocol: Literal["classic", "consumer"] = "classic"
     session_timeout_ms: int = Field(10_000, ge=1000)
     startup_timeout_s: float = Field(60.0, gt=0)
@@ -58,6 +59,11 @@ class KafkaSettings(_Section):
     def member(self) -> str:
         """The static member's name, `<group_id>-<slot>` by default."""
         return self.group_instance_id or f"{self.group_id}-{self.slot}"
+
+    @property
+    def producer(self) -> str:
+        """The transactional id, `<group_id>-<slot>` by default: stable, so that a restart ends what it left open."""
+        return self.transactional_id or f"{self.group_id}-{self.slot}"
 
 
 class TopicSettings(_Section):
@@ -118,7 +124,7 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     start_from: Literal["latest", "earliest", "refuse"] = "latest"
     encoding: EncodingSettings = EncodingSettings()
-    delivery: Literal["at_least_once"] = "at_least_once"
+    delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     commit_interval_ms: int = Field(100, ge=1, le=60_000)
     model: ModelSettings = ModelSettings()
     batch: BatchSettings = BatchSettings()

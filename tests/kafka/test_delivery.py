@@ -81,6 +81,7 @@ def test_a_killed_worker_goes_on_with_whole_windows_and_the_alerts_it_had(
             assert worker.metric("strandwatch_replayed_samples_total") == sum(line["records"] for line in refilled)
             worker.kill()
     found = predictions(kafka_bootstrap, topics, 0)
+    assert len(keys(found)) == len(set(keys(found)))
     assert set(keys(found)) == set(expected)
     for prediction in found:
         wanted = expected[prediction.strand_id, prediction.event_time_ms]

@@ -23,7 +23,7 @@ def test_one_variable_is_a_whole_start() -> None:
     loaded = settings.load()
     assert loaded.kafka.bootstrap_servers == "127.0.0.1:9092"
     assert loaded.kafka.member == "strandwatch-0"
-    assert (loaded.delivery, loaded.start_from, loaded.commit_interval_ms) == ("at_least_once", "latest", 100)
+    assert (loaded.delivery, loaded.start_from, loaded.commit_interval_ms) == ("exactly_once", "latest", 100)
     assert (loaded.http.host, loaded.http.port) == ("127.0.0.1", 9464)
     assert loaded.topics.dead_letters == "casting.dead-letters"
 
@@ -78,7 +78,10 @@ def test_name_that_is_no_setting_is_an_error(monkeypatch: pytest.MonkeyPatch, na
         ('[kafka]\ngroup_idd = "x"\n', r"kafka.group_idd in .*did you mean `kafka.group_id`"),
         ('colour = "blue"\n', "got `colour in"),
         ("delivery = \n", "expected TOML"),
-        ('delivery = "exactly_once"\n', "input should be 'at_least_once', got 'exactly_once' at delivery"),
+        (
+            'delivery = "at_most_once"\n',
+            "input should be 'exactly_once' or 'at_least_once', got 'at_most_once' at delivery",
+        ),
         ("commit_interval_ms = 0\n", "commit_interval_ms"),
     ],
 )

@@ -54,7 +54,7 @@ class Demo:
             StrandwatchError: the broker, the worker or the player failed.
         """
         with _broker(self._options.on_apache_kafka) as bootstrap:
-            settings = _settings(bootstrap, self._options.bundle)
+            settings = _settings(bootstrap, self._options)
             topics = settings.topics
             outputs = [topics.predictions, topics.alerts, topics.dead_letters]
             with WorkerThread(settings, stop) as worker, Reader(settings.kafka, outputs, from_beginning=True) as reader:
@@ -117,13 +117,15 @@ class Demo:
         return verdict(opened_ms, ours) + (f": {near[-1].replace('_', ' ')}" if near else "")
 
 
-def _settings(bootstrap: str, bundle: str) -> Settings:
+def _settings(bootstrap: str, options: DemoOptions) -> Settings:
     # `model_construct`: the demo is whole in itself and must not read the surrounding STRANDWATCH_ variables.
     return Settings.model_construct(
         # The in-process broker answers a fetch that came too early only when its time is up; a real one at once.
         kafka=KafkaSettings(bootstrap_servers=bootstrap, group_id="strandwatch-demo", extra={"fetch.wait.max.ms": "5"}),
         start_from="earliest",
-        model=ModelSettings(bundle=bundle),
+        # The in-process broker takes the offsets of a transaction and forgets them.
+        delivery="exactly_once" if options.on_apache_kafka else "at_least_once",
+        model=ModelSettings(bundle=options.bundle),
         http=HttpSettings(port=0),
     )
 

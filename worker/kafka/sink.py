@@ -16,6 +16,7 @@ from worker.errors import DeliveryError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
 from worker.kafka.offsets import OffsetLedger, Position, Ticket
+from worker.kafka.outputs import can_be_cut, cut, refused
 from worker.kafka.rewind import Resume
 from worker.kafka.source import Source
 from worker.metrics import Metrics
@@ -24,9 +25,7 @@ from worker.settings import Settings
 
 log = logs.get(__name__)
 
-_CUT_TO_BYTES = 64 << 10
 _RELEASE_BUDGET_S = 5.0
-_TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
 
 
 @dataclass(slots=True)
@@ -63,6 +62,9 @@ class AtLeastOnceSink:
     def outstanding(self) -> int:
         """Outputs published and not yet acknowledged."""
         return self._ledger.outstanding
+
+    def join(self, should_stop: Callable[[], bool]) -> None:
+        """Nobody has to be fenced."""
 
     def begin(self, resumes: Mapping[Partition, Resume]) -> None:
         """Commit where fresh partitions begin, so that a restart before the first record begins there too."""
@@ -150,12 +152,10 @@ class AtLeastOnceSink:
         def on_delivery(error: KafkaError | None, _: Message) -> None:
             if error is None:
                 self._acknowledged(flight)
-            elif error.code() in _TOO_LARGE and out.destination == "dead_letters" and not _is_cut(out):
-                self._send(_cut(out), flight)
+            elif can_be_cut(out, error):
+                self._send(cut(out), flight)
             else:
-                self._failure = self._failure or DeliveryError(
-                    f"expected {topic} to take a record of {len(out.value or b'')} bytes, got {error.str()}"
-                )
+                self._failure = self._failure or refused(topic, out, error)
 
         try:
             self._produce(topic, out, on_delivery)
@@ -208,15 +208,3 @@ def _as_offsets(positions: Mapping[Partition, Position]) -> list[TopicPartition]
         TopicPartition(topic, number, position.offset, position.state)
         for (topic, number), position in positions.items()
     ]
-
-
-def _is_cut(out: Outgoing) -> bool:
-    return "truncated_from" in out.headers
-
-
-def _cut(out: Outgoing) -> Outgoing:
-    """A dead letter its topic refuses for size: the beginning is kept, the original stands in the input topic."""
-    value = out.value or b""
-    headers = {**out.headers, "truncated_from": str(len(value))}
-    log.warning("dead letter cut to what its topic takes", bytes=len(value), kept=_CUT_TO_BYTES)
-    return Outgoing(out.destination, out.key, value[:_CUT_TO_BYTES], headers)

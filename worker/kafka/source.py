@@ -17,6 +17,7 @@ from worker import logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
+from worker.kafka.questions import bounds_of, committed_of, partitions_of
 from worker.kafka.rewind import Resume, Rewind
 from worker.metrics import Metrics
 from worker.records import Origin, Partition, Polled, RawRecord
@@ -24,9 +25,6 @@ from worker.settings import Settings
 
 log = logs.get(__name__)
 
-_ANSWER_S = 5.0
-_TRIES = 6
-_AGAIN_S = 0.1
 _LEAVE_S = 1.5
 _QUIET_S = 0.05
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
@@ -70,6 +68,7 @@ class Source:
         self._next: dict[Partition, int] = {}
         self._refills: dict[Partition, _Refill] = {}
         self._taken_up: Counter[Partition] = Counter()
+        self._is_suspended = False
         self._failure: StrandwatchError | None = None
         self.partitions = 0
         self.on_assigned: Callable[[Mapping[Partition, Resume]], None] = lambda _: None
@@ -189,6 +188,10 @@ class Source:
         if self._is_leaving:  # taken only to be given back: the client insists on an answer
             self.client.incremental_assign(assigned)
             return
+        if self._is_suspended:
+            self.client.incremental_assign(assigned)
+            self.client.pause(assigned)
+            return
         resumes = self._take_up(assigned)
         self.has_joined = True
         self._metrics.rebalances.inc()
@@ -198,10 +201,10 @@ class Source:
 
     def _take_up(self, partitions: list[TopicPartition]) -> dict[Partition, Resume]:
         """Read partitions from where their windows begin."""
-        self.partitions = self._count_partitions()
+        self.partitions = partitions_of(self.client, self._topic)
         resumes = {
-            (tp.topic, tp.partition): self._rewind.resume(tp, *self._watermarks(tp), self.partitions)
-            for tp in self._committed(partitions)
+            (tp.topic, tp.partition): self._rewind.resume(tp, *bounds_of(self.client, tp), self.partitions)
+            for tp in committed_of(self.client, partitions)
         }
         self.client.incremental_assign(
             [TopicPartition(topic, number, resume.read_from) for (topic, number), resume in resumes.items()]
@@ -214,15 +217,26 @@ class Source:
         self.on_assigned(resumes)
         return resumes
 
+    def suspend(self) -> None:
+        """Forget what was made of all partitions and read no further, but stay in the group, until `recover`."""
+        if self._is_suspended:
+            return
+        self._is_suspended = True
+        held = self.client.assignment()
+        self._give_up([(tp.topic, tp.partition) for tp in held], lost=True)
+        self.client.pause(held)
+
     def recover(self) -> None:
-        """Take all partitions up anew from what is committed: what was made of later records is void.
+        """After `suspend`, take all partitions up anew from what is committed.
 
         Raises:
             DeliveryError: the broker does not tell what is committed.
         """
         held = self.client.assignment()
-        self._give_up([(tp.topic, tp.partition) for tp in held], lost=True)
+        self.client.resume(held)
         self.client.incremental_unassign(held)
+        self._is_suspended = False
+        log.info("partitions taken up anew", partitions=[tp.partition for tp in held])
         self._take_up(held)
 
     def _give_up(self, partitions: Sequence[Partition], *, lost: bool) -> None:
@@ -244,42 +258,9 @@ class Source:
         held = {(tp.topic, tp.partition) for tp in self.client.assignment()}
         self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
 
-    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """What the group has committed; coordinators that are still loading are asked again."""
-        problem: object = None
-        for _ in range(_TRIES):
-            try:
-                answers = self.client.committed(partitions, timeout=_ANSWER_S)
-            except KafkaException as error:
-                problem = error
-                continue
-            problem = next((tp.error for tp in answers if tp.error is not None), None)
-            if problem is None:
-                return list(answers)
-        raise DeliveryError(f"expected the group's committed offsets, got {problem} from the broker")
-
-    def _count_partitions(self) -> int:
-        try:
-            return len(self.client.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic].partitions)
-        except KafkaException as error:
-            raise DeliveryError(f"expected the partitions of {self._topic}, got {error.args[0].str()}") from None
-
-    def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
-        """The log's bounds; a broker that has just become the leader, or no longer is, is asked again."""
-        problem: object = "no answer"
-        deadline = time.monotonic() + _ANSWER_S
-        while time.monotonic() < deadline:
-            try:
-                answer = self.client.get_watermark_offsets(partition, timeout=_ANSWER_S)
-            except KafkaException as error:
-                problem = error.args[0].str()
-                time.sleep(_AGAIN_S)
-                continue
-            if answer is not None:
-                return int(answer[0]), int(answer[1])
-        raise DeliveryError(f"expected the bounds of {partition.topic}/{partition.partition}, got {problem}")
-
     def _on_message_error(self, error: KafkaError, message: Any) -> None:
+        if self._is_suspended:
+            return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._start_again(TopicPartition(message.topic(), message.partition()))
         elif error.code() in _HOPELESS:

@@ -1,0 +1,245 @@
+"""The output side, exactly once: outputs, dead letters and offsets in one transaction a commit.
+
+Readers of committed records see all that a scan caused, once, or nothing of it. When a transaction comes to nothing,
+memory is ahead of what is committed: everything is dropped and taken up anew, as after a restart.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from worker import logs
+from worker.errors import DeliveryError
+from worker.kafka.outputs import can_be_cut, cut, refused
+from worker.kafka.rewind import Resume
+from worker.kafka.source import Source
+from worker.kafka.transactional_producer import TransactionalProducer, TransactionError
+from worker.metrics import Metrics
+from worker.records import Outgoing, Partition, Processed
+from worker.settings import Settings
+
+log = logs.get(__name__)
+
+QUIET_COMMIT_S = 0.02
+"""From a poll to its commit where little is waiting: readers wait for the commit, and it costs some 6 ms."""
+
+_BUSY_OUTPUTS = 200
+"""Outputs of a transaction from which the next may wait longer."""
+
+_JOIN_S = 1.0
+_FAILURES = 5
+"""Producers given up in a row, without a commit between, after which the worker ends."""
+
+
+class ExactlyOnceSink:
+    """Publishes outputs in transactions that carry the input's offsets.
+
+    Args:
+        settings: of the worker.
+        source: whose offsets are committed, and which takes partitions up anew after an abort.
+        metrics: told of commits.
+
+    Attributes:
+        state_of: the state to commit with a partition's offset, as it stands.
+    """
+
+    def __init__(self, settings: Settings, source: Source, metrics: Metrics) -> None:
+        self._settings = settings
+        self._topics: Mapping[str, str] = settings.topics.model_dump()
+        self._most_s = settings.commit_interval_ms / 1000
+        self._wait_s = min(QUIET_COMMIT_S, self._most_s)
+        self._source = source
+        self._metrics = metrics
+        self._producer = TransactionalProducer(settings.kafka)
+        self._has_joined = False
+        self._failures = 0
+        self._void: str | None = None
+        self._join_after_s = 0.0
+        self._refused: DeliveryError | None = None
+        self._to_cut: set[tuple[str, ...]] = set()
+        self._reached: dict[Partition, int] = {}
+        self._under_way: list[tuple[float, Sequence[Outgoing]]] = []
+        self._commit_at = 0.0
+        self.state_of: Callable[[Partition], str] = lambda _: ""
+
+    @property
+    def outstanding(self) -> int:
+        """Outputs not yet committed."""
+        return sum(len(outputs) for _, outputs in self._under_way)
+
+    def join(self, should_stop: Callable[[], bool]) -> None:
+        """Fence whoever had this slot before, and wait until the broker has ended its transaction.
+
+        Raises:
+            DeliveryError: the broker does not let this producer in.
+        """
+        while not self._has_joined and not should_stop():
+            self._try_to_join()
+
+    def begin(self, resumes: Mapping[Partition, Resume]) -> None:
+        """Commit where fresh partitions begin, so that a restart before the first record begins there too."""
+        fresh = {partition: one.live_from for partition, one in resumes.items() if one.is_fresh}
+        self._reached.update(fresh)
+        self._commit_at = time.monotonic() + self._wait_s
+
+    def publish(self, processed: Processed, polled_at: float) -> None:
+        """Send a poll's outputs; `polled_at` by `time.monotonic`.
+
+        Raises:
+            DeliveryError: the worker cannot go on.
+        """
+        if self._void is not None:
+            return  # what it was made of is read again
+        if not self._reached:
+            self._commit_at = polled_at + self._wait_s
+        if self._producer.is_suspect and not self._producer.is_open:
+            self._void = "a broker was lost: the producer is replaced before its next transaction"
+            return
+        try:
+            if not self._producer.is_open:
+                self._producer.begin()
+            for out in processed.outgoing:
+                self._send(out)
+        except TransactionError as error:
+            self._give_up(error)
+            return
+        self._reached.update(processed.next_offsets)
+        self._under_way.append((polled_at, processed.outgoing))
+
+    def tick(self) -> None:
+        """Commit if it is time, and mend what failed; cheap, for every turn of the loop.
+
+        Raises:
+            DeliveryError: the worker cannot go on.
+        """
+        if self._void is not None:
+            self._mend()
+            return
+        try:
+            self._producer.poll()
+            if self._reached and time.monotonic() >= self._commit_at:
+                self._commit()
+        except TransactionError as error:
+            self._give_up(error)
+
+    def release(self, partitions: Sequence[Partition], *, lost: bool) -> None:
+        """Partitions go to another worker: commit what was theirs, unless they are lost already."""
+        theirs = [partition for partition in partitions if partition in self._reached]
+        if theirs and self._void is None:
+            try:
+                if lost:
+                    self._void = "partitions were lost within a transaction"
+                else:
+                    self._commit()
+            except TransactionError as error:
+                self._give_up(error)
+        for partition in partitions:
+            self._reached.pop(partition, None)
+
+    def close(self, budget_s: float) -> bool:
+        """Commit what is under way; says whether that was done. The budget is the client's own."""
+        del budget_s
+        if self._void is None and self._reached:
+            try:
+                self._commit()
+            except TransactionError as error:
+                log.warning("not committed; its records will be read again", why=str(error))
+        return not self._reached
+
+    def _send(self, out: Outgoing) -> None:
+        topic = self._topics[out.destination]
+        origin = (*map(str, (out.headers.get("topic"), out.headers.get("partition"), out.headers.get("offset"))),)
+        if out.destination == "dead_letters" and origin in self._to_cut:
+            out = cut(out)
+
+        def on_refused(error: KafkaError) -> None:
+            if can_be_cut(out, error):
+                self._to_cut.add(origin)  # once it has come again, for this transaction is void
+            elif error.code() != KafkaError._PURGE_QUEUE:
+                self._refused = self._refused or refused(topic, out, error)
+
+        self._producer.produce(topic, out.key, out.value, list(out.headers.items()), on_refused)
+
+    def _commit(self) -> None:
+        began_s, outputs = time.monotonic(), self.outstanding
+        offsets = [
+            TopicPartition(topic, number, offset, self.state_of((topic, number)))
+            for (topic, number), offset in self._reached.items()
+        ]
+        if not self._producer.is_open:
+            self._producer.begin()
+        self._producer.commit(offsets, self._source.client.consumer_group_metadata())
+        self._metrics.commit.observe(time.monotonic() - began_s)
+        self._observe_latency()
+        self._failures = 0
+        self._to_cut.clear()
+        self._forget()
+        self._wait_s = (
+            min(self._most_s, self._wait_s * 1.5)
+            if outputs >= _BUSY_OUTPUTS
+            else max(min(QUIET_COMMIT_S, self._most_s), self._wait_s / 1.5)
+        )
+
+    def _observe_latency(self) -> None:
+        now, now_ms = time.monotonic(), time.time() * 1000
+        for polled_at, outputs in self._under_way:
+            for out in outputs:
+                if out.event_time_ms is not None:
+                    self._metrics.consume_to_publish.observe(now - polled_at)
+                    self._metrics.end_to_end.observe(max(0.0, (now_ms - out.event_time_ms) / 1000))
+
+    def _forget(self) -> None:
+        self._reached.clear()
+        self._under_way.clear()
+
+    def _give_up(self, error: TransactionError) -> None:
+        """What was made since the last commit is void. Nothing is mended here: this may be a callback of the client."""
+        self._failures += 1
+        log.warning("transaction void", why=str(error), remedy=error.remedy, failures=self._failures)
+        if self._refused is not None:
+            raise self._refused
+        if self._failures > _FAILURES:
+            raise DeliveryError(f"expected a commit after {_FAILURES} failures, got {error}")
+        self._void = str(error)
+        self._forget()
+        if error.remedy == "replace":
+            self._replace(error)
+
+    def _mend(self) -> None:
+        """Abort or join anew, then take everything up from what is committed."""
+        self._source.suspend()
+        self._forget()
+        try:
+            if self._has_joined and self._producer.is_open:
+                self._producer.abort()
+            elif self._has_joined and self._producer.is_suspect:
+                self._replace(TransactionError("replace", self._void or ""))
+            elif not self._has_joined and time.monotonic() >= self._join_after_s:
+                self._try_to_join()
+        except TransactionError as error:
+            log.warning("abort failed", why=str(error))
+            self._replace(error)
+        if self._has_joined and not self._producer.is_suspect:
+            self._void = None
+            self._source.recover()
+
+    def _replace(self, why: TransactionError) -> None:
+        if why.is_fenced:
+            # By another worker in this slot, perhaps. The group will tell; to join at once would throw that one out.
+            self._join_after_s = time.monotonic() + self._settings.kafka.session_timeout_ms / 1000 / 2
+        self._producer.abandon()
+        self._producer = TransactionalProducer(self._settings.kafka)
+        self._has_joined = False
+
+    def _try_to_join(self) -> None:
+        try:
+            self._has_joined = self._producer.join(_JOIN_S)
+        except TransactionError as error:
+            self._failures += 1
+            if self._failures > _FAILURES:
+                raise DeliveryError(
+                    f"expected to be let in as producer `{self._settings.kafka.producer}`, got {error}"
+                ) from None
+            log.warning("not let in as a producer; trying another", why=str(error))
+            self._replace(error)
