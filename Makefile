@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test bench check fix kafka models series comparison results-table recording lock clean
+.PHONY: help setup setup-worker demo test faults bench check fix kafka models series comparison results-table recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,8 +33,11 @@ setup-worker: $(VENV)/.worker ## what running the worker needs, in .venv/
 demo: $(VENV)/.worker ## a simulated line through a whole worker, live, one minute
 	$(BIN)/worker demo
 
-test: $(VENV)/.dev ## every test, real Apache Kafka among them
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(ARGS)
+test: $(VENV)/.dev ## every test but the longest, real Apache Kafka among them
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not extended" $(ARGS)
+
+faults: $(VENV)/.dev ## workers killed, put to sleep and cut off on a real Apache Kafka: nothing lost, nothing twice
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(ARGS) tests/faults
 
 check: $(VENV)/.dev ## format, lint, types, import rules; changes nothing
 	$(BIN)/ruff format --check .
@@ -65,7 +68,7 @@ data/line-v1/dataset.json: | $(VENV)/.dev
 
 # Eight strand-weeks with everything as seldom as on a caster: false alerts are counted here.
 data/natural/dataset.json: | $(VENV)/.dev
-	$(BIN)/trainer simulate --natural --hours 168 --strands 8 --seed 11 --out data/natural
+	$(BIN)/trainer simulate --natural --hours 172 --strands 8 --seed 11 --out data/natural
 
 SERIES := --set device=cpu --set threads=1 --weights runs/line-v1/weights --runs models/sequence/evaluation/line-v1/runs.jsonl
 series: data/line-v1/dataset.json ## five seeds of each architecture, half an hour; goes on where it stopped

@@ -166,6 +166,9 @@ class RecordSource(Protocol):
     def observe_lag(self) -> None:
         """Refresh the lag gauges."""
 
+    def look_after_group(self) -> None:
+        """See to it that every partition is somebody's."""
+
 
 class ResultSink(Protocol):
     """Where outputs go; `worker.kafka.sink` is one."""
@@ -225,6 +228,7 @@ class Loop:
     def _observe(self) -> None:
         self._pipeline.observe_strands()
         self._source.observe_lag()
+        self._source.look_after_group()
 
     def _tell_readiness(self) -> None:
         if self._source.is_refilling != self._was_refilling:

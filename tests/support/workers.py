@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,9 @@ def environment(bootstrap: str, topics: Topics, bundle: Path | str, **settings: 
 class WorkerProcess:
     """A started worker; its log is read as it comes."""
 
-    def __init__(self, env: dict[str, str], *arguments: str) -> None:
+    def __init__(self, env: dict[str, str], *arguments: str, program: Sequence[str] = ("-m", "worker")) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "worker", *(arguments or ("run",))], env=env, stderr=subprocess.PIPE, text=True
+            [sys.executable, *program, *(arguments or ("run",))], env=env, stderr=subprocess.PIPE, text=True
         )
         self.log: list[str] = []
         self._said = threading.Condition()
@@ -141,9 +141,9 @@ class WorkerProcess:
 
 
 @contextmanager
-def running(env: dict[str, str], *arguments: str) -> Iterator[WorkerProcess]:
+def running(env: dict[str, str], *arguments: str, program: Sequence[str] = ("-m", "worker")) -> Iterator[WorkerProcess]:
     """A worker that is surely gone at the end of the `with` block."""
-    worker = WorkerProcess(env, *arguments)
+    worker = WorkerProcess(env, *arguments, program=program)
     try:
         yield worker
     finally:

@@ -169,7 +169,8 @@ class ExactlyOnceSink:
         ]
         if not self._producer.is_open:
             self._producer.begin()
-        self._producer.commit(offsets, self._source.client.consumer_group_metadata())
+        self._producer.send_offsets(offsets, self._source.client.consumer_group_metadata())
+        self._producer.commit()
         self._metrics.commit.observe(time.monotonic() - began_s)
         self._observe_latency()
         self._failures = 0

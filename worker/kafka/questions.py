@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from worker.errors import DeliveryError
 
 _ANSWER_S = 5.0
 _PATIENCE_S = 30.0
+_SHORT_S = 2.0
 _AGAIN_S = 0.1
 
 Answer = TypeVar("Answer")
@@ -44,6 +46,18 @@ def bounds_of(client: Consumer, partition: TopicPartition) -> tuple[int, int]:
 
     low, high = _until_answered(ask, f"the bounds of {partition.topic}/{partition.partition}")
     return int(low), int(high)
+
+
+def partitions_of_nobody(admin: AdminClient, group_id: str, topic: str, partitions: int) -> list[int] | None:
+    """The partitions of a topic that no member of a settled group has; None where that cannot be told now."""
+    try:
+        group = admin.describe_consumer_groups([group_id], request_timeout=_SHORT_S)[group_id].result(_SHORT_S)
+    except (KafkaException, TimeoutError):
+        return None
+    if group.state is not ConsumerGroupState.STABLE:
+        return None
+    had = {tp.partition for member in group.members for tp in member.assignment.topic_partitions if tp.topic == topic}
+    return sorted(set(range(partitions)) - had)
 
 
 def partitions_of(client: Consumer, topic: str) -> int:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from worker import logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.questions import bounds_of, committed_of, partitions_of
+from worker.kafka.questions import bounds_of, committed_of, partitions_of, partitions_of_nobody
 from worker.kafka.rewind import Resume, Rewind
 from worker.metrics import Metrics
 from worker.records import Origin, Partition, Polled, RawRecord
@@ -26,6 +27,8 @@ from worker.settings import Settings
 log = logs.get(__name__)
 
 _LEAVE_S = 1.5
+_LOOK_S = 1.0
+_LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.05
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
@@ -69,6 +72,8 @@ class Source:
         self._refills: dict[Partition, _Refill] = {}
         self._taken_up: Counter[Partition] = Counter()
         self._is_suspended = False
+        self._look_at: float | None = None
+        self._admin: AdminClient | None = None
         self._failure: StrandwatchError | None = None
         self.partitions = 0
         self.on_assigned: Callable[[Mapping[Partition, Resume]], None] = lambda _: None
@@ -150,6 +155,23 @@ class Source:
         if self._failure is not None:
             raise self._failure
 
+    def look_after_group(self) -> None:
+        """Join again if partitions belong to nobody; asks the broker once after an assignment, so for now and then.
+
+        A static member that was killed between giving a partition up and joining again gets its old assignment back
+        without a rebalance, and what it gave up would wait for the next one.
+        """
+        if self._look_at is None or time.monotonic() < self._look_at or self._is_suspended:
+            return
+        admin = self._admin or config.make(AdminClient, config.common(self._settings.kafka, self._on_error))
+        self._admin = admin
+        nobodys = partitions_of_nobody(admin, self._settings.kafka.group_id, self._topic, self.partitions)
+        if nobodys:
+            log.warning("partitions of nobody; joining the group again", partitions=nobodys)
+            self.client.unsubscribe()
+            self.subscribe(self._rewind)
+        self._look_at = time.monotonic() + _LOOK_AGAIN_S if nobodys or nobodys is None else None
+
     def observe_lag(self) -> None:
         """Refresh the lag of every partition from what the client has seen; asks nobody."""
         for (topic, partition), next_offset in self._next.items():
@@ -194,6 +216,7 @@ class Source:
             return
         resumes = self._take_up(assigned)
         self.has_joined = True
+        self._look_at = time.monotonic() + _LOOK_S
         self._metrics.rebalances.inc()
         log.info(
             "partitions assigned", partitions={number: resume.live_from for (_, number), resume in resumes.items()}

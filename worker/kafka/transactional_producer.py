@@ -122,14 +122,20 @@ class TransactionalProducer:
         if self._refusal is not None and self.is_open:
             raise TransactionError("abort", f"a record was refused: {self._refusal.str()}")
 
-    def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:
-        """Commit the open transaction with these offsets of the group.
+    def send_offsets(self, offsets: Sequence[TopicPartition], group: Any) -> None:
+        """Make offsets of the group part of the open transaction; they are refused if the group has moved on.
+
+        Raises:
+            TransactionError: the transaction is void.
+        """
+        self._run(self._client.send_offsets_to_transaction, list(offsets), group, CALL_S)
+
+    def commit(self) -> None:
+        """Commit the open transaction.
 
         Raises:
             TransactionError: it came to nothing, or what came of it is not known.
         """
-        if offsets:
-            self._run(self._client.send_offsets_to_transaction, list(offsets), group, CALL_S)
         self._run(self._client.commit_transaction, CALL_S)
         self.is_open, self._refusal = False, None
 

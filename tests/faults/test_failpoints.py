@@ -1,0 +1,58 @@
+"""Struck at each place where something may be half done: killed, put to sleep beyond its session, or failing."""
+
+from pathlib import Path
+
+import pytest
+from support.fault_run import FaultRun
+from support.faulty_worker import PLACES
+from support.kafka_broker import Topics
+
+pytestmark = [pytest.mark.extended, pytest.mark.parametrize("topics", [3], indirect=True)]
+
+SLEEPS_S = 5
+"""Beyond the session of 3 s: nobody else is there to take over, and it must come back by itself."""
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "in_revoke"])
+def test_killed_at(kafka_bootstrap: str, topics: Topics, bundle: Path, place: str) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=21) as run:
+        run.restart()
+        run.kill()  # so that the next refills
+        run.start(FAILPOINT=f"{place}:{1 if place == 'mid_refill' else 7}:kill")
+        run.wait_for_end()
+        run.restart()
+        run.finish()
+
+
+@pytest.mark.parametrize("place", ["after_poll", "before_offsets", "before_commit", "after_commit", "mid_refill"])
+def test_asleep_beyond_its_session_at(kafka_bootstrap: str, topics: Topics, bundle: Path, place: str) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=22) as run:
+        run.restart()
+        run.kill()
+        run.start(FAILPOINT=f"{place}:{1 if place == 'mid_refill' else 7}:pause:{SLEEPS_S}")
+        run.wait_for("awake")
+        run.finish()
+
+
+@pytest.mark.parametrize("place", ["after_poll", "mid_produce", "before_offsets", "before_commit", "after_commit"])
+@pytest.mark.parametrize("action", ["raise", "abort"])
+def test_failing_at(kafka_bootstrap: str, topics: Topics, bundle: Path, place: str, action: str) -> None:
+    if (place, action) in {("after_poll", "abort"), ("after_commit", "abort")}:
+        pytest.skip("no transaction can be refused there: none is open")
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=23) as run:
+        run.start(FAILPOINT=f"{place}:9:{action}")
+        if action == "raise":  # it ends, having said why, and another goes on
+            run.wait_for_end()
+            run.start()
+        else:
+            run.wait_for("taken up anew")
+        run.finish()
+
+
+def test_killed_while_it_hands_over(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=24) as run:
+        run.restart(FAILPOINT="in_revoke:1:kill")
+        run.start(slot=1)
+        run.wait_for_end()
+        run.restart()
+        run.finish()

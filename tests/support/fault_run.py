@@ -1,0 +1,224 @@
+"""A line published at its pace while workers are struck, and read as a reader of committed records would.
+
+with FaultRun(bootstrap, topics, bundle, seed=7) as run:
+    run.restart(0)               # the worker of slot 0; again, after a kill -9
+    ...
+    run.finish()                 # raises with everything that is lost, twice, out of order or wrong
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from support.bundles import expected
+from support.kafka_broker import Topics
+from support.kafka_io import committed_offsets, end_offsets
+from support.oracle import Found, Oracle
+from support.uneven_line import Published, uneven_line
+from support.workers import WorkerProcess, environment
+
+from models import bundle as bundles
+from models.messages import decode_alert, decode_prediction
+
+FAULTY = (str(Path(__file__).with_name("faulty_worker.py")),)
+QUIET_S = 1.0
+
+
+class FaultRun:
+    """One run; its seed is in every failure's text.
+
+    Args:
+        bootstrap: of the broker.
+        topics: fresh ones.
+        bundle: of tests/support/bundles.py.
+        seed: of the line.
+        per_s: records published a second, until `differences` or `finish`.
+        line: what is published; None for an uneven line of the seed.
+        env: further settings of every worker.
+
+    Attributes:
+        recovered_s: of each restart after a kill, until the first output that came of it.
+        kills: how many workers were killed.
+    """
+
+    def __init__(
+        self, bootstrap: str, topics: Topics, bundle: Path, *, seed: int = 0, per_s: float = 600.0,
+        line: Iterable[Published] | None = None, **env: object,
+    ) -> None:  # fmt: skip
+        self.seed = seed
+        self.recovered_s: list[float] = []
+        self.kills = 0
+        self._bootstrap, self._topics, self._bundle, self._env = bootstrap, topics, bundle, env
+        self._published: list[Published] = []
+        self._per_s = per_s
+        self._line = uneven_line(seed) if line is None else line
+        self._workers: dict[int, WorkerProcess] = {}
+        self._found = Found()
+        self._newest_s = 0.0
+        self._arrived = threading.Condition()
+        self._is_published = threading.Event()
+        self._over = threading.Event()
+        self._highest: dict[int, int] = {}
+        self.went_back: list[str] = []
+        self._threads = [threading.Thread(target=one, daemon=True) for one in (self._publish, self._read, self._watch)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_published.set()
+        self._over.set()
+        for worker in self._workers.values():
+            if worker.process.poll() is None:
+                worker.kill()
+            assert worker.process.stderr is not None
+            worker.process.stderr.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def start(self, slot: int = 0, **env: str) -> WorkerProcess:
+        """A worker in a slot; `env` as in the environment (`MUTANT`, `FAILPOINT`)."""
+        settings = environment(self._bootstrap, self._topics, self._bundle, kafka__slot=slot, **self._env)
+        before = self._workers.get(slot)
+        if before is not None and before.process.stderr is not None:
+            before.process.stderr.close()
+        support = str(Path(__file__).parents[1])
+        worker = WorkerProcess({**settings, **env, "PYTHONPATH": support}, program=FAULTY)
+        self._workers[slot] = worker
+        return worker
+
+    def kill(self, slot: int = 0) -> None:
+        """SIGKILL, whatever it is doing."""
+        self._workers[slot].kill()
+        self.kills += 1
+
+    def restart(self, slot: int = 0, **env: str) -> float:
+        """Kill the worker of a slot, start another, and wait for the first output; how many seconds that took."""
+        if slot in self._workers:
+            self.kill(slot)
+        began_s = time.monotonic()
+        self.start(slot, **env)
+        return self.wait_for_output(began_s)
+
+    def wait_for_output(self, since_s: float, within_s: float = 60.0) -> float:
+        """Seconds from `since_s` until a reader saw the next output."""
+        with self._arrived:
+            came = self._arrived.wait_for(lambda: self._newest_s > since_s, within_s)
+            assert came, f"seed {self.seed}: no output within {within_s:g} s\n" + self.logs()
+            seconds = self._newest_s - since_s
+        self.recovered_s.append(seconds)
+        return seconds
+
+    def wait_for(self, text: str, slot: int = 0) -> None:
+        """Wait until a worker has said so."""
+        self._workers[slot].wait_for(text)
+
+    def wait_for_end(self, slot: int = 0) -> None:
+        """Wait until a worker that was struck has ended."""
+        self._workers[slot].wait_ended()
+        self.kills += 1
+
+    def wait_s(self, seconds: float) -> None:
+        """Let the line run on: the moment of a fault is drawn, not waited for."""
+        self._over.wait(seconds)
+
+    def wait_for_committed(self, records: int, within_s: float = 30.0) -> None:
+        """Wait until the group has committed so many records of all partitions together."""
+        deadline = time.monotonic() + within_s
+        while sum(self._highest.values()) < records:
+            assert time.monotonic() < deadline, f"committed {self._highest}, not {records}\n{self.logs()}"
+            self._over.wait(0.02)
+
+    def differences(self, within_s: float = 60.0) -> list[str]:
+        """End the line, wait until it is read whole, or nothing more comes; then all that is wrong."""
+        self._is_published.set()
+        self._threads[0].join(within_s)
+        oracle = Oracle(bundles.read(str(self._bundle)).manifest, expected)
+        ends = end_offsets(self._bootstrap, self._topics.sensors)
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            committed = committed_offsets(
+                self._bootstrap, self._topics.group_id, self._topics.sensors, self._topics.partitions
+            )
+            if all(committed[partition] >= end or end == 0 for partition, end in ends.items()):
+                break
+            time.sleep(0.1)  # asked of the broker, which tells nobody of itself
+        self._wait_until_quiet()
+        return [*oracle.differences(self._published, self._found), *self.went_back]
+
+    def finish(self, within_s: float = 60.0) -> None:
+        """Nothing may be lost, twice, out of order or wrong."""
+        wrong = self.differences(within_s)
+        assert not wrong, f"seed {self.seed}:\n" + "\n".join(wrong[:20]) + "\n" + self.logs()
+
+    def logs(self) -> str:
+        """What the workers said last."""
+        return "\n".join(f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-15:])
+
+    def _wait_until_quiet(self) -> None:
+        with self._arrived:
+            while self._arrived.wait(QUIET_S):
+                pass
+
+    def _publish(self) -> None:
+        producer = Producer(
+            {"bootstrap.servers": self._bootstrap, "enable.idempotence": True, "partitioner": "murmur2_random",
+             "linger.ms": 2, "message.timeout.ms": 300_000}
+        )  # fmt: skip
+        began_s = time.monotonic()
+        for record in self._line:
+            if self._is_published.wait(max(0.0, began_s + len(self._published) / self._per_s - time.monotonic())):
+                break
+            producer.produce(self._topics.sensors, record.value, record.key)
+            self._published.append(record)
+            producer.poll(0)
+        producer.flush(120)
+
+    def _read(self) -> None:
+        names = (self._topics.predictions, self._topics.alerts, self._topics.dead_letters)
+        consumer = Consumer(
+            {"bootstrap.servers": self._bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
+             "isolation.level": "read_committed", "fetch.wait.max.ms": 20}
+        )  # fmt: skip
+        consumer.assign([TopicPartition(n, p, OFFSET_BEGINNING) for n in names for p in range(self._topics.partitions)])
+        while not self._over.is_set():
+            messages = [message for message in consumer.consume(1000, 0.02) if message.error() is None]
+            if messages:
+                with self._arrived:
+                    for message in messages:
+                        self._take(message)
+                    self._newest_s = time.monotonic()
+                    self._arrived.notify_all()
+        consumer.close()
+
+    def _take(self, message: Message) -> None:
+        value = message.value() or b""
+        if message.topic() == self._topics.predictions:
+            self._found.predictions.append(decode_prediction(value))
+        elif message.topic() == self._topics.alerts:
+            self._found.alerts.append(decode_alert(value))
+        else:
+            headers = {key: bytes(text).decode() for key, text in message.headers() or []}
+            self._found.dead_letters.append((value, headers["topic"], headers["partition"], headers["offset"]))
+
+    def _watch(self) -> None:
+        """Committed offsets never go back."""
+        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self._topics.group_id})
+        asked = [TopicPartition(self._topics.sensors, partition) for partition in range(self._topics.partitions)]
+        while not self._over.wait(0.1):
+            try:
+                answers = consumer.committed(asked, timeout=2)
+            except Exception:  # noqa: S112 (the broker may be down: that is the test)
+                continue
+            for answer in answers:
+                highest = self._highest.get(answer.partition, answer.offset)
+                if answer.error is None and answer.offset < highest:
+                    self.went_back.append(f"committed offset of {answer.partition}: {answer.offset} after {highest}")
+                if answer.error is None:
+                    self._highest[answer.partition] = answer.offset
+        consumer.close()

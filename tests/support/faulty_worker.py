@@ -1,0 +1,299 @@
+"""`worker run` with a fault in it: broken on purpose, or struck at a named point. Started as a process of its own.
+
+MUTANT=skip_refill python faulty_worker.py run
+FAILPOINT=before_commit:3:kill python faulty_worker.py run      # at its third time; or raise, abort, pause:SECONDS
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from worker import cli, pipeline
+from worker.errors import DeliveryError
+from worker.kafka import exactly_once, rewind, source, transactional_producer
+from worker.pipeline import Pipeline
+from worker.records import PartitionState
+from worker.stages.windows import Windows
+
+Patch = Callable[[], None]
+
+
+def replace(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def commit_before_produce() -> None:
+    """Offsets go in a transaction of their own, before the outputs."""
+
+    def make(publish: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, processed: Any, polled_at: float) -> None:
+            self._reached.update(processed.next_offsets)
+            self._commit()
+            publish(self, processed, polled_at)
+            self._reached.clear()
+
+        return broken
+
+    replace(exactly_once.ExactlyOnceSink, "publish", make)
+
+
+def skip_refill() -> None:
+    """Windows are not refilled, and so begin anew."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, records: Any) -> None:
+            del self, records
+
+        return broken
+
+    replace(Pipeline, "refill", make)
+
+
+def no_rewind() -> None:
+    """Read from the committed offset on, with neither windows nor alerts."""
+
+    def make(resume: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(*arguments: Any) -> Any:
+            right = resume(*arguments)
+            return rewind.Resume(right.live_from, right.live_from, is_fresh=right.is_fresh)
+
+        return broken
+
+    replace(rewind.Rewind, "resume", make)
+
+
+def no_recovery_after_abort() -> None:
+    """Go on in memory as if the aborted transaction had been committed."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any) -> None:
+            if self._producer.is_open:
+                self._producer.abort()
+            self._void = None
+            self._forget()
+
+        return broken
+
+    replace(exactly_once.ExactlyOnceSink, "_mend", make)
+
+
+def start_at_latest() -> None:
+    """Take a partition up at its end, whatever is committed."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, committed: Any, low: int, high: int, partitions: int) -> Any:
+            del self, committed, low, partitions
+            return rewind.Resume(high, high)
+
+        return broken
+
+    replace(rewind.Rewind, "resume", make)
+
+
+def forget_alerts() -> None:
+    replace(
+        Pipeline, "restore",
+        lambda restore: lambda self, partition, state: restore(self, partition, PartitionState(state.windows, [])),
+    )  # fmt: skip
+
+
+def one_start_for_all() -> None:
+    """The oldest window's beginning for every strand of the partition."""
+
+    def make(begin: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, partition: Any, starts: Any) -> None:
+            begin(self, partition, dict.fromkeys(starts, min(starts.values(), default=0)))
+
+        return broken
+
+    replace(Windows, "begin_refill", make)
+
+
+def commit_while_refilling() -> None:
+    """Commit a partition as it stands in the middle of a refill: half of its windows replace the whole."""
+    sinks: list[Any] = []
+    live_from: dict[Any, int] = {}
+
+    def make(refill: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, records: Any) -> None:
+            for record in records:
+                refill(self, [record])
+                sinks[0]._reached = {record.origin.partition: live_from[record.origin.partition]}
+                sinks[0]._commit()
+
+        return broken
+
+    def begun(begin: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(self: Any, resumes: Any) -> None:
+            sinks.append(self)
+            live_from.update({partition: one.live_from for partition, one in resumes.items()})
+            begin(self, resumes)
+
+        return noted
+
+    replace(exactly_once.ExactlyOnceSink, "begin", begun)
+    replace(Pipeline, "refill", make)
+
+
+def offsets_from_position() -> None:
+    """Commit where the client stands, which during a refill is before what is committed; refills take their time."""
+    pipeline.Loop.POLL_LIMIT = 1
+
+    def slow(refill: Callable[..., Any]) -> Callable[..., Any]:
+        def slowly(self: Any, records: Any) -> None:
+            time.sleep(0.02)
+            refill(self, records)
+
+        return slowly
+
+    replace(Pipeline, "refill", slow)
+
+    def make(commit: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any) -> None:
+            held = self._source.client.position(self._source.client.assignment())
+            self._reached.update({(tp.topic, tp.partition): tp.offset for tp in held if tp.offset >= 0})
+            commit(self)
+
+        return broken
+
+    replace(exactly_once.ExactlyOnceSink, "_commit", make)
+
+
+def no_transaction_offsets() -> None:
+    """Commit the offsets by the consumer, after the transaction."""
+    clients: list[Any] = []
+    last: list[Any] = []
+
+    def keep(init: Callable[..., Any]) -> Callable[..., Any]:
+        def kept(self: Any, *arguments: Any) -> None:
+            init(self, *arguments)
+            clients.append(self.client)
+
+        return kept
+
+    def note(_: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(self: Any, offsets: Any, group: Any) -> None:
+            del self, group
+            last[:] = offsets
+
+        return noted
+
+    def make(commit: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any) -> None:
+            commit(self)
+            POINTS.reach("between_commits")
+            clients[0].commit(offsets=last, asynchronous=False)
+
+        return broken
+
+    replace(source.Source, "__init__", keep)
+    replace(transactional_producer.TransactionalProducer, "send_offsets", note)
+    replace(transactional_producer.TransactionalProducer, "commit", make)
+
+
+def accept_zombie() -> None:
+    """A transaction's offsets are committed without membership: nothing tells a zombie's from the owner's."""
+
+    from confluent_kafka import Consumer
+
+    stranger = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": GROUP})
+
+    def make(send: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, offsets: Any, group: Any) -> None:
+            del group
+            send(self, offsets, stranger.consumer_group_metadata())
+
+        return broken
+
+    replace(transactional_producer.TransactionalProducer, "send_offsets", make)
+
+
+BOOTSTRAP = os.environ.get("STRANDWATCH_KAFKA__BOOTSTRAP_SERVERS", "")
+GROUP = os.environ.get("STRANDWATCH_KAFKA__GROUP_ID", "")
+
+MUTANTS: dict[str, Patch] = {
+    patch.__name__: patch
+    for patch in (
+        commit_before_produce, skip_refill, no_rewind, no_recovery_after_abort, start_at_latest, forget_alerts,
+        one_start_for_all, commit_while_refilling, offsets_from_position, no_transaction_offsets, accept_zombie,
+    )
+}  # fmt: skip
+
+PLACES: dict[str, tuple[Any, str, bool]] = {
+    # name: owner, method, whether the point is before it
+    "after_poll": (Pipeline, "process", True),
+    "mid_produce": (transactional_producer.TransactionalProducer, "produce", True),
+    "before_offsets": (transactional_producer.TransactionalProducer, "send_offsets", True),
+    "before_commit": (transactional_producer.TransactionalProducer, "commit", True),
+    "after_commit": (transactional_producer.TransactionalProducer, "commit", False),
+    "mid_refill": (Pipeline, "refill", False),
+    "in_revoke": (exactly_once.ExactlyOnceSink, "release", True),
+}
+
+
+class Points:
+    """Counts how often a named point was reached, and strikes at the wanted time."""
+
+    def __init__(self, told: str) -> None:
+        self.name, _, rest = told.partition(":")
+        count, _, self._action = rest.partition(":")
+        self._left = int(count or 0)
+
+    def reach(self, name: str) -> None:
+        if name != self.name:
+            return
+        self._left -= 1
+        if self._left == 0:
+            self._strike()
+
+    def _strike(self) -> None:
+        print(f'{{"event": "struck", "at": "{self.name}"}}', file=sys.stderr, flush=True)
+        action, _, seconds = self._action.partition(":")
+        if action == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif action == "pause":  # somebody else must wake it
+            subprocess.Popen([sys.executable, "-c", WAKE, seconds, str(os.getpid())])
+            os.kill(os.getpid(), signal.SIGSTOP)
+            print('{"event": "awake"}', file=sys.stderr, flush=True)
+        elif action == "abort":
+            raise transactional_producer.TransactionError("abort", f"struck at {self.name}")
+        else:
+            raise DeliveryError(f"expected nothing, got struck at {self.name}")
+
+    def arm(self) -> None:
+        if self.name not in PLACES:
+            return
+        owner, method, before = PLACES[self.name]
+
+        def make(function: Callable[..., Any]) -> Callable[..., Any]:
+            def struck(*arguments: Any, **named: Any) -> Any:
+                if before:
+                    self.reach(self.name)
+                answer = function(*arguments, **named)
+                if not before:
+                    self.reach(self.name)
+                return answer
+
+            return struck
+
+        replace(owner, method, make)
+
+
+WAKE = "import os, signal, sys, time; time.sleep(float(sys.argv[1])); os.kill(int(sys.argv[2]), signal.SIGCONT)"
+POINTS = Points(os.environ.get("FAILPOINT", ""))
+
+
+def main() -> None:
+    mutant = os.environ.get("MUTANT")
+    if mutant:
+        MUTANTS[mutant]()
+    POINTS.arm()
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
