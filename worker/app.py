@@ -73,7 +73,7 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
                 health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
                 sink.join(stop)
                 pipeline = Pipeline(predictor, metrics)
-                rewind = Rewind(settings, pipeline.model_sha256)
+                rewind = Rewind(settings, pipeline.identity)
                 _serve(source, sink, pipeline, rewind, health, settings.batch.deadline_ms / 1000, stop)
         finally:
             health.wait_for("kafka", "stopping")
@@ -118,7 +118,7 @@ def _serve(
             pipeline.drop(partition)
 
     def state_of(partition: Partition) -> str:
-        text = encode(Committed(pipeline.model_sha256, source.partitions, pipeline.state(partition)))
+        text = encode(Committed(pipeline.identity, source.partitions, pipeline.state(partition)))
         if len(text) <= LONGEST:
             return text
         log.warning("state too long for an offset; its windows would start warming", partition=partition[1])

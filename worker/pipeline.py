@@ -6,11 +6,15 @@
 and which offsets are done once that is acknowledged. `Loop` turns it between a source and a sink.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+import msgspec
+
+from models.manifest import Manifest
 from models.runtime import Predictor
 from models.windows import Outcome
 from worker import __version__
@@ -43,7 +47,7 @@ class Pipeline:
 
     def __init__(self, predictor: Predictor, metrics: Metrics, wall_clock: Clock = time.time) -> None:
         manifest = predictor.manifest
-        self.model_sha256 = manifest.model_sha256
+        self.identity = identity_of(manifest)
         sensors = len(manifest.sensors)
         self._max_gap_s = manifest.window.max_gap_ms / 1000
         self._decoder = Decoder(manifest.sensor_names)
@@ -86,7 +90,8 @@ class Pipeline:
 
     def restore(self, partition: Partition, state: PartitionState) -> None:
         """Take a partition as it stood: its alerts at once, its windows by `refill`; what was is forgotten."""
-        self._windows.begin_refill(partition, state.windows)
+        gone = {one.strand_id: one.last_ms or 0 for one in state.alerts if one.strand_id not in state.windows}
+        self._windows.begin_refill(partition, state.windows, gone)
         self._alerts.restore(partition, state.alerts)
 
     def refill(self, records: Sequence[RawRecord]) -> None:
@@ -149,6 +154,12 @@ class Pipeline:
 
     def _timed(self, stage: str) -> AbstractContextManager[object]:
         return self._metrics.stage.labels(stage).time()
+
+
+def identity_of(manifest: Manifest) -> str:
+    """Of a model's windows and alerts: what is committed of them is of no use to another."""
+    said = [manifest.model_sha256, manifest.targets, manifest.sensor_names, manifest.window]
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:12]
 
 
 class RecordSource(Protocol):

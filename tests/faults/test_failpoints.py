@@ -34,6 +34,15 @@ def test_asleep_beyond_its_session_at(kafka_bootstrap: str, topics: Topics, bund
         run.finish()
 
 
+@pytest.mark.parametrize("place", ["mid_produce", "before_commit"])
+def test_asleep_beyond_its_transaction_at(kafka_bootstrap: str, topics: Topics, bundle: Path, place: str) -> None:
+    """The broker ends the transaction after 10 s and fences its producer: the worker goes on with another."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=25) as run:
+        run.start(FAILPOINT=f"{place}:40:pause:13")
+        run.wait_for("awake")
+        run.finish()
+
+
 @pytest.mark.parametrize("place", ["after_poll", "mid_produce", "before_offsets", "before_commit", "after_commit"])
 @pytest.mark.parametrize("action", ["raise", "abort"])
 def test_failing_at(kafka_bootstrap: str, topics: Topics, bundle: Path, place: str, action: str) -> None:

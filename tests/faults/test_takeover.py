@@ -22,6 +22,33 @@ def asleep(run: FaultRun, **env: str) -> None:
     run.wait_for("awake")
 
 
+@pytest.mark.extended
+@pytest.mark.parametrize("topics", [6], indirect=True)
+def test_a_peer_takes_over_from_one_that_was_killed(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=6) as run:
+        run.restart()
+        run.start(slot=1)
+        run.wait_for(r'"partitions": {"', slot=1)
+        run.wait_s(1.0)
+        run.kill()
+        run.finish()
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("topics", [6], indirect=True)
+def test_workers_come_and_go(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=7) as run:
+        run.restart()
+        for slot in (1, 2, 3):
+            run.start(slot=slot)
+            run.wait_for(r'"partitions": {"', slot=slot)
+            run.wait_s(0.5)
+        for slot in (2, 0, 3):
+            run.stop(slot)
+            run.wait_s(0.5)
+        run.finish()
+
+
 @pytest.mark.parametrize("topics", [3], indirect=True)
 @pytest.mark.parametrize("mutant", ["", "accept_zombie"])
 def test_one_that_slept_while_another_took_over_commits_nothing(

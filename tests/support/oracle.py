@@ -68,8 +68,11 @@ class Oracle:
         for strand_id in sorted({*scans, *said, *told}):
             predictions, alerts = self.foresee(strand_id, scans.get(strand_id, []))
             wrong += [f"{strand_id}: {text}" for text in _compare(predictions, said[strand_id])]
-            if told[strand_id] != alerts:
-                wrong.append(f"{strand_id}: alerts {_first_difference(alerts, told[strand_id])}")
+            heard = told[strand_id]
+            if heard != alerts[: len(heard)]:
+                wrong.append(f"{strand_id}: alerts {_first_difference(alerts, heard)}")
+            elif len(heard) < len(alerts):
+                wrong.append(f"{strand_id}: {len(alerts) - len(heard)} changes of alerts lost")
         return wrong + list(_compare_letters(published, found))
 
     def foresee(self, strand_id: str, scans: Sequence[SensorScan]) -> tuple[list[Foreseen], list[Change]]:

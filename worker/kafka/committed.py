@@ -28,7 +28,7 @@ class Committed(msgspec.Struct, frozen=True):
     """A partition at the offset it is committed with.
 
     Attributes:
-        model: sha256 of model.onnx, first 12; windows and alerts are of this model.
+        model: its identity, see `worker.pipeline.identity_of`; windows and alerts are of this model.
         partitions: of the topic; a strand lies in another one when they become more.
         state: of the windows and alerts.
     """

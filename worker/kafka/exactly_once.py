@@ -6,6 +6,7 @@ memory is ahead of what is committed: everything is dropped and taken up anew, a
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -145,6 +146,9 @@ class ExactlyOnceSink:
                 self._commit()
             except TransactionError as error:
                 log.warning("not committed; its records will be read again", why=str(error))
+        if self._has_joined and self._producer.is_open:
+            with suppress(TransactionError):
+                self._producer.abort()  # left open, it would keep readers waiting until the broker ends it
         return not self._reached
 
     def _send(self, out: Outgoing) -> None:
@@ -156,12 +160,14 @@ class ExactlyOnceSink:
         def on_refused(error: KafkaError) -> None:
             if can_be_cut(out, error):
                 self._to_cut.add(origin)  # once it has come again, for this transaction is void
-            elif error.code() != KafkaError._PURGE_QUEUE:
+            else:
                 self._refused = self._refused or refused(topic, out, error)
 
         self._producer.produce(topic, out.key, out.value, list(out.headers.items()), on_refused)
 
     def _commit(self) -> None:
+        if self._producer.is_suspect:
+            raise TransactionError("replace", "a broker was lost: a commit might hang")
         began_s, outputs = time.monotonic(), self.outstanding
         offsets = [
             TopicPartition(topic, number, offset, self.state_of((topic, number)))
@@ -221,9 +227,8 @@ class ExactlyOnceSink:
         except TransactionError as error:
             log.warning("abort failed", why=str(error))
             self._replace(error)
-        if self._has_joined and not self._producer.is_suspect:
+        if self._has_joined and not self._producer.is_suspect and self._source.recover():
             self._void = None
-            self._source.recover()
 
     def _replace(self, why: TransactionError) -> None:
         if why.is_fenced:

@@ -10,6 +10,20 @@ log = logs.get(__name__)
 
 _CUT_TO_BYTES = 64 << 10
 _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
+_REFUSED = _TOO_LARGE | {
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+
+
+def is_refused(error: KafkaError) -> bool:
+    """Whether it is about the record itself, which no second try would change; otherwise it is about the way there."""
+    return error.code() in _REFUSED
 
 
 def can_be_cut(out: Outgoing, error: KafkaError) -> bool:

@@ -9,19 +9,27 @@ from confluent_kafka.admin import AdminClient
 
 from worker.errors import DeliveryError
 
-_ANSWER_S = 5.0
-_PATIENCE_S = 30.0
+_ANSWER_S = 2.0
 _SHORT_S = 2.0
 _AGAIN_S = 0.1
 
 Answer = TypeVar("Answer")
 
 
-def committed_of(client: Consumer, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+class NoAnswerError(DeliveryError):
+    """The broker did not tell in time."""
+
+
+def committed_of(client: Consumer, partitions: Sequence[TopicPartition], until_s: float) -> list[TopicPartition]:
     """What the group has committed: offsets, negative for none, and metadata.
 
+    Args:
+        client: of the group.
+        partitions: asked about.
+        until_s: by `time.monotonic`, when it gives up; so below.
+
     Raises:
-        DeliveryError: the broker did not tell.
+        NoAnswerError: the broker did not tell.
     """
 
     def ask() -> list[TopicPartition]:
@@ -31,20 +39,20 @@ def committed_of(client: Consumer, partitions: Sequence[TopicPartition]) -> list
                 raise KafkaException(answer.error)
         return list(answers)
 
-    return _until_answered(ask, "the group's committed offsets") if partitions else []
+    return _until_answered(ask, "the group's committed offsets", until_s) if partitions else []
 
 
-def bounds_of(client: Consumer, partition: TopicPartition) -> tuple[int, int]:
+def bounds_of(client: Consumer, partition: TopicPartition, until_s: float) -> tuple[int, int]:
     """The offset of the first record that the log has of a partition, and that after its last.
 
     Raises:
-        DeliveryError: the broker did not tell.
+        NoAnswerError: the broker did not tell.
     """
 
     def ask() -> tuple[int, int] | None:
         return client.get_watermark_offsets(partition, timeout=_ANSWER_S)
 
-    low, high = _until_answered(ask, f"the bounds of {partition.topic}/{partition.partition}")
+    low, high = _until_answered(ask, f"the bounds of {partition.topic}/{partition.partition}", until_s)
     return int(low), int(high)
 
 
@@ -60,23 +68,22 @@ def partitions_of_nobody(admin: AdminClient, group_id: str, topic: str, partitio
     return sorted(set(range(partitions)) - had)
 
 
-def partitions_of(client: Consumer, topic: str) -> int:
+def partitions_of(client: Consumer, topic: str, until_s: float) -> int:
     """How many partitions a topic has.
 
     Raises:
-        DeliveryError: the broker did not tell.
+        NoAnswerError: the broker did not tell.
     """
 
     def ask() -> int:
         return len(client.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions)
 
-    return _until_answered(ask, f"the partitions of {topic}")
+    return _until_answered(ask, f"the partitions of {topic}", until_s)
 
 
-def _until_answered(ask: Callable[[], Answer | None], what: str) -> Answer:
+def _until_answered(ask: Callable[[], Answer | None], what: str, until_s: float) -> Answer:
     problem = "no answer"
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
+    while True:
         try:
             answer = ask()
         except KafkaException as error:
@@ -84,5 +91,6 @@ def _until_answered(ask: Callable[[], Answer | None], what: str) -> Answer:
         else:
             if answer:
                 return answer
+        if time.monotonic() >= until_s:
+            raise NoAnswerError(f"expected {what}, got {problem} from the broker")
         time.sleep(_AGAIN_S)
-    raise DeliveryError(f"expected {what} within {_PATIENCE_S:g} s, got {problem}")

@@ -47,12 +47,13 @@ class Rewind:
 
     Args:
         settings: `start_from`, and whose group.
-        model_sha256: of the model served; the state of another is not taken over.
+        identity: of the model served; the state of another is not taken over.
     """
 
-    def __init__(self, settings: Settings, model_sha256: str) -> None:
+    def __init__(self, settings: Settings, identity: str) -> None:
         self._settings = settings
-        self._model = model_sha256
+        self._model = identity
+        self._begun: dict[tuple[str, int], int] = {}
 
     def resume(self, committed: TopicPartition, low: int, high: int, partitions: int) -> Resume:
         """Decide for one partition.
@@ -68,8 +69,13 @@ class Rewind:
         """
         where = f"{committed.topic}/{committed.partition}"
         if committed.offset < 0:
-            start = self._start(where, low, high)
+            # Where it was once begun, until that is committed: "latest" would be later with every try.
+            start = self._begun.get((committed.topic, committed.partition), -1)
+            if not low <= start <= high:
+                start = self._start(where, low, high)
+            self._begun[committed.topic, committed.partition] = start
             return Resume(start, start, is_fresh=True)
+        self._begun.pop((committed.topic, committed.partition), None)
         state = self._state(where, committed, partitions)
         offset = committed.offset
         if not low <= offset <= high:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -18,7 +17,8 @@ from worker import logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.questions import bounds_of, committed_of, partitions_of, partitions_of_nobody
+from worker.kafka.questions import NoAnswerError, bounds_of, committed_of, partitions_of, partitions_of_nobody
+from worker.kafka.refills import Refills
 from worker.kafka.rewind import Resume, Rewind
 from worker.metrics import Metrics
 from worker.records import Origin, Partition, Polled, RawRecord
@@ -27,6 +27,8 @@ from worker.settings import Settings
 log = logs.get(__name__)
 
 _LEAVE_S = 1.5
+_PATIENCE_S = 30.0
+_RECOVER_PATIENCE_S = 1.0
 _LOOK_S = 1.0
 _LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.05
@@ -39,16 +41,6 @@ _HOPELESS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.INCONSISTENT_GROUP_PROTOCOL,
 }
-
-
-@dataclass(slots=True)
-class _Refill:
-    """Records of a partition that come again."""
-
-    begins: int
-    until: int
-    records: int = 0
-    began_s: float = field(default_factory=time.monotonic)
 
 
 class Source:
@@ -69,7 +61,7 @@ class Source:
         self._metrics = metrics
         self._topic = settings.topics.sensors
         self._next: dict[Partition, int] = {}
-        self._refills: dict[Partition, _Refill] = {}
+        self._refills = Refills(metrics)
         self._taken_up: Counter[Partition] = Counter()
         self._is_suspended = False
         self._look_at: float | None = None
@@ -108,48 +100,26 @@ class Source:
             DeliveryError: the group threw us out, the topic vanished, or the client cannot go on.
         """
         messages: list[Any] = []
-        stale: list[Partition] = []
+        company: list[Any] = []
+        taken_up = self._taken_up
         try:
             messages += self.client.consume(1, wait_s)
             if messages:
                 taken_up = self._taken_up.copy()
-                company = self.client.consume(limit - 1, company_s)
-                # Taken away and given back meanwhile: it is read again, from where its windows begin.
-                stale = [partition for partition, times in self._taken_up.items() if taken_up[partition] != times]
-                messages = [message for message in messages if _partition(message) not in stale] + company
+                company += self.client.consume(limit - 1, company_s)
         except KafkaException as error:
             self._on_error(error.args[0])  # what was taken before it stays taken, or it would be committed past
         self._raise_failure()
-        try:
-            records = [record for message in messages if (record := self._record(message)) is not None]
-        except KafkaException as error:
-            raise DeliveryError(f"expected to read on in {self._topic}, got {error.args[0].str()}") from None
+        # Taken away and given back meanwhile: it is read again, from where its windows begin.
+        stale = {partition for partition, times in self._taken_up.items() if taken_up[partition] != times}
+        messages = [message for message in messages if _partition(message) not in stale]
+        out_of_range: list[TopicPartition] = []
+        records = [one for message in messages + company if (one := self._record(message, out_of_range)) is not None]
         self._raise_failure()
-        return self._split(records)
-
-    def _split(self, records: list[RawRecord]) -> Polled:
-        if not self._refills:
-            return Polled([], records)
-        replayed, new = [], []
-        for record in records:
-            refill = self._refills.get(record.origin.partition)
-            if refill is None or record.origin.offset >= refill.until:
-                new.append(record)
-            else:
-                replayed.append(record)
-                refill.records += 1
-        for partition in [one for one, refill in self._refills.items() if self._next[one] >= refill.until]:
-            self._end_refill(partition, self._refills.pop(partition))
-        return Polled(replayed, new)
-
-    def _end_refill(self, partition: Partition, refill: _Refill) -> None:
-        seconds = time.monotonic() - refill.began_s
-        self._metrics.refill.observe(seconds)
-        log.info(
-            "windows refilled",
-            partition=partition[1], from_offset=refill.begins, until_offset=refill.until, records=refill.records,
-            seconds=round(seconds, 3),
-        )  # fmt: skip
+        for partition in out_of_range:
+            records = [one for one in records if one.origin.partition != (partition.topic, partition.partition)]
+            self._start_again(partition)
+        return self._refills.split(records, self._next)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -195,10 +165,10 @@ class Source:
                 self.client.consume(_LEFT_OVER, _QUIET_S)
         self.client.close()
 
-    def _record(self, message: Any) -> RawRecord | None:
+    def _record(self, message: Any, out_of_range: list[TopicPartition]) -> RawRecord | None:
         error = message.error()
         if error is not None:
-            self._on_message_error(error, message)
+            self._on_message_error(error, message, out_of_range)
             return None
         origin = Origin(message.topic(), message.partition(), message.offset())
         if origin.partition not in self._next:
@@ -213,32 +183,39 @@ class Source:
         if self._is_suspended:
             self.client.incremental_assign(assigned)
             self.client.pause(assigned)
+            self._note_joined()
             return
-        resumes = self._take_up(assigned)
-        self.has_joined = True
-        self._look_at = time.monotonic() + _LOOK_S
-        self._metrics.rebalances.inc()
+        resumes = self._resumes(assigned, _PATIENCE_S)
+        self._take_up(resumes)
+        self._note_joined()
         log.info(
             "partitions assigned", partitions={number: resume.live_from for (_, number), resume in resumes.items()}
         )
 
-    def _take_up(self, partitions: list[TopicPartition]) -> dict[Partition, Resume]:
-        """Read partitions from where their windows begin."""
-        self.partitions = partitions_of(self.client, self._topic)
-        resumes = {
-            (tp.topic, tp.partition): self._rewind.resume(tp, *bounds_of(self.client, tp), self.partitions)
-            for tp in committed_of(self.client, partitions)
+    def _note_joined(self) -> None:
+        self.has_joined = True
+        self._look_at = time.monotonic() + _LOOK_S
+        self._metrics.rebalances.inc()
+
+    def _resumes(self, partitions: list[TopicPartition], patience_s: float) -> dict[Partition, Resume]:
+        """How each partition is to be taken up; asks the broker."""
+        until_s = time.monotonic() + patience_s
+        self.partitions = partitions_of(self.client, self._topic, until_s)
+        return {
+            (tp.topic, tp.partition): self._rewind.resume(tp, *bounds_of(self.client, tp, until_s), self.partitions)
+            for tp in committed_of(self.client, partitions, until_s)
         }
+
+    def _take_up(self, resumes: Mapping[Partition, Resume]) -> None:
+        """Read partitions from where their windows begin."""
         self.client.incremental_assign(
             [TopicPartition(topic, number, resume.read_from) for (topic, number), resume in resumes.items()]
         )
         for partition, resume in resumes.items():
             self._taken_up[partition] += 1
             self._next[partition] = resume.read_from
-            if resume.read_from < resume.live_from:
-                self._refills[partition] = _Refill(resume.read_from, resume.live_from)
+            self._refills.begin(partition, resume)
         self.on_assigned(resumes)
-        return resumes
 
     def suspend(self) -> None:
         """Forget what was made of all partitions and read no further, but stay in the group, until `recover`."""
@@ -249,23 +226,32 @@ class Source:
         self._give_up([(tp.topic, tp.partition) for tp in held], lost=True)
         self.client.pause(held)
 
-    def recover(self) -> None:
-        """After `suspend`, take all partitions up anew from what is committed.
+    def recover(self) -> bool:
+        """After `suspend`, take all partitions up anew from what is committed; False if the broker does not tell now.
 
         Raises:
-            DeliveryError: the broker does not tell what is committed.
+            DeliveryError: the client cannot go on.
         """
-        held = self.client.assignment()
-        self.client.resume(held)
-        self.client.incremental_unassign(held)
-        self._is_suspended = False
+        try:
+            held = self.client.assignment()
+            resumes = self._resumes(held, _RECOVER_PATIENCE_S)
+            self.client.resume(held)
+            self.client.incremental_unassign(held)
+            self._is_suspended = False
+            self._take_up(resumes)
+        except NoAnswerError as error:
+            log.warning("not taken up yet", why=str(error))
+            return False
+        except KafkaException as error:
+            self._raise_failure()
+            raise DeliveryError(f"expected to read on in {self._topic}, got {error.args[0].str()}") from None
         log.info("partitions taken up anew", partitions=[tp.partition for tp in held])
-        self._take_up(held)
+        return True
 
     def _give_up(self, partitions: Sequence[Partition], *, lost: bool) -> None:
         for partition in partitions:
             self._next.pop(partition, None)
-            self._refills.pop(partition, None)
+            self._refills.drop(partition)
             self._taken_up[partition] += 1
             with suppress(KeyError):
                 self._metrics.lag.remove(str(partition[1]))
@@ -276,16 +262,18 @@ class Source:
         self._metrics.rebalances.inc()
         self.has_joined = self.has_joined and not lost
         log.info("partitions lost" if lost else "partitions revoked", partitions=[p for _, p in partitions])
-        self._give_up(partitions, lost=lost)
-        # What could not be taken is not held; to give it back would be an error, and leave the client waiting.
-        held = {(tp.topic, tp.partition) for tp in self.client.assignment()}
-        self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
+        try:
+            self._give_up(partitions, lost=lost)
+        finally:  # the client waits for this answer, whatever failed, and would not close without it
+            # What could not be taken is not held; to give it back would be an error, and leave the client waiting.
+            held = {(tp.topic, tp.partition) for tp in self.client.assignment()}
+            self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
 
-    def _on_message_error(self, error: KafkaError, message: Any) -> None:
+    def _on_message_error(self, error: KafkaError, message: Any, out_of_range: list[TopicPartition]) -> None:
         if self._is_suspended:
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            self._start_again(TopicPartition(message.topic(), message.partition()))
+            out_of_range.append(TopicPartition(message.topic(), message.partition()))
         elif error.code() in _HOPELESS:
             self._failure = self._failure or DeliveryError(f"expected to read {self._topic}, got {error.str()}")
         else:
@@ -294,9 +282,12 @@ class Source:
     def _start_again(self, partition: TopicPartition) -> None:
         """The log no longer has our offset: take the partition up anew, as if it had just been assigned."""
         self._give_up([(partition.topic, partition.partition)], lost=True)
-        # Not `seek`: a partition whose fetching failed takes none.
-        self.client.incremental_unassign([partition])
-        self._take_up([partition])
+        try:
+            # Not `seek`: a partition whose fetching failed takes none.
+            self.client.incremental_unassign([partition])
+            self._take_up(self._resumes([partition], _PATIENCE_S))
+        except KafkaException as error:
+            raise DeliveryError(f"expected to read on in {self._topic}, got {error.args[0].str()}") from None
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):

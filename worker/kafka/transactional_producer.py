@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from worker.kafka import config
 from worker.kafka.config import is_fatal
+from worker.kafka.outputs import is_refused
 from worker.kafka.watched import HungError, WatchedCalls
 from worker.settings import KafkaSettings
 
@@ -54,7 +55,7 @@ class TransactionalProducer:
     def __init__(self, kafka: KafkaSettings) -> None:
         self.is_suspect = False
         self.is_open = False
-        self._refusal: KafkaError | None = None
+        self._failed: KafkaError | None = None
         self._client = config.make(Producer, config.transactional_producer(kafka, self._on_error))
         self._calls = WatchedCalls("transactions")
 
@@ -95,8 +96,10 @@ class TransactionalProducer:
         """
 
         def on_delivery(error: KafkaError | None, _: Message) -> None:
-            if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
-                self._refusal = self._refusal or error
+            if error is None or error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
+                return
+            self._failed = self._failed or error
+            if is_refused(error):
                 on_refused(error)
 
         while True:
@@ -116,11 +119,11 @@ class TransactionalProducer:
         """Take acknowledgements.
 
         Raises:
-            TransactionError: a record was refused.
+            TransactionError: a record was refused or got lost.
         """
         self._client.poll(0)
-        if self._refusal is not None and self.is_open:
-            raise TransactionError("abort", f"a record was refused: {self._refusal.str()}")
+        if self._failed is not None and self.is_open:
+            raise self._error(self._failed)
 
     def send_offsets(self, offsets: Sequence[TopicPartition], group: Any) -> None:
         """Make offsets of the group part of the open transaction; they are refused if the group has moved on.
@@ -137,7 +140,7 @@ class TransactionalProducer:
             TransactionError: it came to nothing, or what came of it is not known.
         """
         self._run(self._client.commit_transaction, CALL_S)
-        self.is_open, self._refusal = False, None
+        self.is_open, self._failed = False, None
 
     def abort(self) -> None:
         """Abort the open transaction.
@@ -146,7 +149,7 @@ class TransactionalProducer:
             TransactionError: that too failed.
         """
         self._run(self._client.abort_transaction, CALL_S)
-        self.is_open, self._refusal = False, None
+        self.is_open, self._failed = False, None
 
     def abandon(self) -> None:
         """Leave it; the next with its id ends what it left open."""
@@ -162,7 +165,7 @@ class TransactionalProducer:
 
     def _error(self, error: KafkaError) -> TransactionError:
         """After a time-out nobody knows what became of the transaction: only the next producer's `join` settles it."""
-        can_abort = error.txn_requires_abort() and not is_fatal(error)
+        can_abort = (error.txn_requires_abort() or is_refused(error)) and not is_fatal(error)
         return TransactionError(
             "abort" if can_abort else "replace",
             error.str(),

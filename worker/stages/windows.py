@@ -32,6 +32,7 @@ class Windows:
         self._partitions: dict[Partition, dict[str, _Strand]] = {}
         self._swept: dict[Partition, int] = {}
         self._refilled_from: dict[Partition, Mapping[str, int]] = {}
+        self._gone: dict[Partition, Mapping[str, int]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
 
     def advance(self, block: ScanBlock) -> Iterator[DueWindow | GivenUp]:
@@ -40,6 +41,7 @@ class Windows:
         A yielded window is a view: use it before asking for the next.
         """
         for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
+            yield from self._give_up_gone(origin)
             yield from self._sweep(origin)
             yield from self._take(origin, scan, row)
 
@@ -48,16 +50,25 @@ class Windows:
         self._swept.pop(partition, None)
         self._partitions.pop(partition, None)
         self._refilled_from.pop(partition, None)
+        self._gone.pop(partition, None)
 
     def starts(self, partition: Partition) -> dict[str, int]:
         """The offset of the oldest scan in every strand's window: all that `refill` needs beside the log."""
         strands = self._partitions.get(partition, {})
         return {strand_id: strand.window.start_place for strand_id, strand in strands.items()}
 
-    def begin_refill(self, partition: Partition, starts: Mapping[str, int]) -> None:
-        """From now on `refill` takes the scans of these strands, each from its offset on; forget what was."""
+    def begin_refill(self, partition: Partition, starts: Mapping[str, int], gone: Mapping[str, int]) -> None:
+        """Forget what was; from now on `refill` takes the scans of these strands, each from its offset on.
+
+        Args:
+            partition: whose.
+            starts: by strand, the offset of its window's oldest scan.
+            gone: by strand, the event time of its last prediction: strands that were watched and whose scans cannot be
+                had any more. They are given up with the partition's next record.
+        """
         self.drop(partition)
         self._refilled_from[partition] = starts
+        self._gone[partition] = gone
 
     def refill(self, block: ScanBlock) -> None:
         """Take scans that were taken before, in silence: windows grow as they did, and nothing comes of it.
@@ -102,6 +113,10 @@ class Windows:
     def _cell(self, origin: Origin) -> int:
         """The stretch of its partition, of which the first record evicts."""
         return origin.offset // max(1, self._evict_after // 10)
+
+    def _give_up_gone(self, origin: Origin) -> Iterator[GivenUp]:
+        for strand_id, last_ms in self._gone.pop(origin.partition, {}).items():
+            yield GivenUp(origin, strand_id, last_ms, "its earlier scans are gone from the log", is_evicted=True)
 
     def _sweep(self, origin: Origin) -> Iterator[GivenUp]:
         """Evict silent strands. Decided by offsets alone, so that a replay of the log decides the same."""

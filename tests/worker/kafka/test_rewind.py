@@ -33,6 +33,16 @@ def test_without_an_offset_begins_where_it_was_told(rule: str, start: int) -> No
     assert resume(offset=-1001, metadata="", low=7, start_from=rule) == Resume(start, start, EMPTY, is_fresh=True)
 
 
+def test_without_an_offset_begins_again_where_it_had_begun_until_that_is_committed() -> None:
+    settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x"), start_from="latest")
+    mine, nothing = Rewind(settings, "ab12"), TopicPartition("t", 3, -1001, "")
+    assert mine.resume(nothing, 0, 100, 6).live_from == 100
+    assert mine.resume(nothing, 0, 150, 6) == Resume(100, 100, EMPTY, is_fresh=True)
+    assert mine.resume(nothing, 120, 150, 6).live_from == 150  # what it began with is gone
+    mine.resume(TopicPartition("t", 3, 150, encode(Committed("ab12", 6, EMPTY))), 0, 160, 6)
+    assert mine.resume(nothing, 0, 170, 6).live_from == 170
+
+
 def test_without_an_offset_refuses_if_told_so() -> None:
     with pytest.raises(StartupError, match=r"got none for t/3; start_from=refuse forbids"):
         resume(offset=-1001, metadata="", start_from="refuse")

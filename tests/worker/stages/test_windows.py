@@ -121,7 +121,7 @@ def test_refilled_windows_go_on_as_if_nothing_had_happened(
         list(before.advance(part))
     for partition in (("t", 0), ("t", 1)):
         starts = before.starts(partition)
-        after.begin_refill(partition, starts)
+        after.begin_refill(partition, starts, {})
         for part in log[:cut]:
             if part.origins[0].partition == partition and part.origins[0].offset >= min(starts.values(), default=10**9):
                 after.refill(part)
@@ -141,7 +141,7 @@ def test_a_late_scan_before_a_strands_start_is_not_taken_on_refill() -> None:
     starts = windows.starts(("t", 0))
     assert starts == {"p.c.slow": 0, "p.c.a": 3}
     again = Windows(RULES, 1)
-    again.begin_refill(("t", 0), starts)
+    again.begin_refill(("t", 0), starts, {})
     again.refill(log)
     (due,) = again.advance(block((0, "p.c.a", 7000), start=6))
     assert isinstance(due, DueWindow)
@@ -152,7 +152,7 @@ def test_a_refill_evicts_a_silent_strand_at_the_same_record() -> None:
     log = block((0, "p.c.silent", 0), *[(0, "p.c.busy", 500 * n) for n in range(150)])
     for cut in (0, 95, 105):
         windows = Windows(RULES, 1, evict_after_records=100)
-        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": max(1, cut - 3)} if cut else {})
+        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": max(1, cut - 3)} if cut else {}, {})
         windows.refill(part(log, 0, cut))
         (evicted,) = [e for e in windows.advance(part(log, cut, 151)) if isinstance(e, GivenUp)]
         assert (evicted.strand_id, evicted.origin.offset) == ("p.c.silent", 110)
@@ -160,3 +160,14 @@ def test_a_refill_evicts_a_silent_strand_at_the_same_record() -> None:
 
 def part(of: ScanBlock, first: int, last: int) -> ScanBlock:
     return ScanBlock(of.origins[first:last], of.scans[first:last], of.rows[first:last], 0)
+
+
+def test_a_strand_whose_scans_are_gone_is_given_up_with_the_next_record() -> None:
+    windows = Windows(RULES, 1)
+    windows.begin_refill(("t", 0), {}, {"p.c.gone": 7000})
+    given_up, due = windows.advance(block((0, "p.c.busy", 500), start=9))
+    assert given_up == GivenUp(
+        Origin("t", 0, 9), "p.c.gone", 7000, "its earlier scans are gone from the log", is_evicted=True
+    )
+    assert isinstance(due, DueWindow)
+    assert [type(entry) for entry in windows.advance(block((0, "p.c.busy", 1000), start=10))] == [DueWindow]
