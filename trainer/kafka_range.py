@@ -36,6 +36,8 @@ OURS: Mapping[str, object] = {
 }
 _MOST_AT_ONCE = 2000
 _WAIT_S = 0.1
+_AGAIN_S = 0.1
+_LEADER_CHANGED = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 
 class TopicRange:
@@ -110,13 +112,19 @@ class TopicRange:
         return {entry.partition: entry.offset if entry.offset >= 0 else None for entry in found}
 
     def _within(self, number: int, begin: int | None) -> tuple[int, int]:
-        try:
-            # Asked as read_committed, the high one is where the first open transaction begins.
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, number), timeout=self._timeout_s
-            )
-        except KafkaException as error:
-            raise self._unanswered(error_text(error)) from error
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                # Asked as read_committed, the high one is where the first open transaction begins.
+                low, high = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._topic, number), timeout=self._timeout_s
+                )
+                break
+            except KafkaException as error:
+                # A broker that has just become the leader, or no longer is, is asked again.
+                if error.args[0].code() not in _LEADER_CHANGED or time.monotonic() >= deadline:
+                    raise self._unanswered(error_text(error)) from error
+                time.sleep(_AGAIN_S)
         return high if begin is None else min(max(begin, low), high), high
 
     def _unanswered(self, why: str) -> StreamError:
