@@ -9,7 +9,7 @@ from worker import __version__, logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.health import Health, HealthServer
 from worker.kafka.broker import Broker, require_topics
-from worker.kafka.committed import LONGEST, Committed, encode
+from worker.kafka.checkpoints import Checkpoints
 from worker.kafka.exactly_once import ExactlyOnceSink
 from worker.kafka.rewind import Resume, Rewind
 from worker.kafka.sink import AtLeastOnceSink
@@ -69,12 +69,14 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
             present = _wait_for_broker(settings, health, stop)
             if not stop():
                 topics = settings.topics
-                require_topics(present, (topics.sensors, topics.predictions, topics.alerts, topics.dead_letters))
+                require_topics(present, topics.model_dump().values())
                 health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
                 sink.join(stop)
                 pipeline = Pipeline(predictor, metrics)
-                rewind = Rewind(settings, pipeline.identity)
-                _serve(source, sink, pipeline, rewind, health, settings.batch.deadline_ms / 1000, stop)
+                checkpoints = Checkpoints(settings, pipeline.identity, pipeline.state, lambda: source.partitions)
+                source.rewind = Rewind(settings, pipeline.identity, checkpoints.whole)
+                sink.state_text = checkpoints.text
+                _serve(source, sink, pipeline, checkpoints, health, settings.batch.deadline_ms / 1000, stop)
         finally:
             health.wait_for("kafka", "stopping")
             source.close()
@@ -102,7 +104,7 @@ def _serve(
     source: Source,
     sink: Sink,
     pipeline: Pipeline,
-    rewind: Rewind,
+    checkpoints: Checkpoints,
     health: Health,
     company_s: float,
     stop: Stop,
@@ -110,22 +112,17 @@ def _serve(
     def taken_up(resumes: Mapping[Partition, Resume]) -> None:
         for partition, resume in resumes.items():
             pipeline.restore(partition, resume.state)
+            checkpoints.forget(partition)
         sink.begin(resumes)
 
     def released(partitions: Sequence[Partition], lost: bool) -> None:
         sink.release(partitions, lost=lost)
         for partition in partitions:
             pipeline.drop(partition)
+            checkpoints.forget(partition)
 
-    def state_of(partition: Partition) -> str:
-        text = encode(Committed(pipeline.identity, source.partitions, pipeline.state(partition)))
-        if len(text) <= LONGEST:
-            return text
-        log.warning("state too long for an offset; its windows would start warming", partition=partition[1])
-        return ""
-
-    source.on_assigned, source.on_released, sink.state_of = taken_up, released, state_of
-    source.subscribe(rewind)
+    source.on_assigned, source.on_released = taken_up, released
+    source.subscribe()
     try:
         Loop(source, pipeline, sink, health, company_s=company_s).run(stop)
         log.info("stopping")

@@ -90,8 +90,8 @@ class Pipeline:
 
     def restore(self, partition: Partition, state: PartitionState) -> None:
         """Take a partition as it stood: its alerts at once, its windows by `refill`; what was is forgotten."""
-        gone = {one.strand_id: one.last_ms or 0 for one in state.alerts if one.strand_id not in state.windows}
-        self._windows.begin_refill(partition, state.windows, gone)
+        watched = {one.strand_id: one.last_ms or 0 for one in state.alerts}
+        self._windows.begin_refill(partition, state.windows, watched, state.since)
         self._alerts.restore(partition, state.alerts)
 
     def refill(self, records: Sequence[RawRecord]) -> None:

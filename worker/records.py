@@ -197,10 +197,17 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         windows: by strand, the offset of its window's oldest scan: refilled from there, the window is the same.
         alerts: those that are not idle.
+        since: an earlier offset at which the windows were so, from which on every strand is refilled; None if they are
+            so now.
     """
 
     windows: Mapping[str, int]
     alerts: Sequence[AlertState]
+    since: int | None = None
+
+    def begins(self, offset: int) -> int:
+        """Where to read on from, so that everything is whole at `offset`."""
+        return min(self.windows.values(), default=offset if self.since is None else self.since)
 
 
 Destination = Literal["predictions", "alerts", "dead_letters"]

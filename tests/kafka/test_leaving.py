@@ -14,7 +14,7 @@ LEAVES_WITHIN_S = 20.0
 # A process of its own: the hang holds the interpreter's lock, so nothing could end it from within.
 MEMBER = """
 import sys
-from worker.kafka.rewind import Rewind
+from worker.kafka.rewind import EMPTY, Rewind
 from worker.kafka.source import Source
 from worker.metrics import Metrics
 from worker.settings import KafkaSettings, Settings, TopicSettings
@@ -24,7 +24,8 @@ settings = Settings.model_construct(
     topics=TopicSettings(sensors=sys.argv[3]), start_from="earliest",
 )
 source = Source(settings, Metrics())
-source.subscribe(Rewind(settings, "ab12"))
+source.rewind = Rewind(settings, "ab12", lambda *_: EMPTY)
+source.subscribe()
 print("subscribed", flush=True)
 polling = sys.argv[4] == "polling"
 while polling and not source.has_joined:

@@ -9,7 +9,7 @@ from support.kafka_io import at_least, committed_offsets, publish, read_back
 
 from worker.brokers.topics import create_topics
 from worker.errors import DeliveryError
-from worker.kafka.rewind import Rewind
+from worker.kafka.rewind import EMPTY, Rewind
 from worker.kafka.sink import AtLeastOnceSink
 from worker.kafka.source import Source
 from worker.metrics import Metrics
@@ -38,8 +38,9 @@ class Door:
         self.source = Source(self.settings, Metrics())
         self.sink = AtLeastOnceSink(self.settings, self.source, Metrics())
         self.source.on_assigned = self.sink.begin
-        self.sink.state_of = lambda partition: f"{partition[1]}"
-        self.source.subscribe(Rewind(self.settings, "ab12"))
+        self.sink.state_text = lambda partition, *_: f"{partition[1]}"
+        self.source.rewind = Rewind(self.settings, "ab12", lambda *_: EMPTY)
+        self.source.subscribe()
 
     def take(self, count: int) -> list[RawRecord]:
         records: list[RawRecord] = []

@@ -73,9 +73,13 @@ def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
 
 def committed_offsets(bootstrap: str, group: str, topic: str, partitions: int) -> dict[int, int]:
     """What a group has committed; -1001 for nothing."""
+    return {tp.partition: tp.offset for tp in committed(bootstrap, group, topic, partitions)}
+
+
+def committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[TopicPartition]:
+    """The same with metadata."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     try:
-        asked = [TopicPartition(topic, partition) for partition in range(partitions)]
-        return {tp.partition: tp.offset for tp in consumer.committed(asked, timeout=10)}
+        return consumer.committed([TopicPartition(topic, partition) for partition in range(partitions)], timeout=10)
     finally:
         consumer.close()

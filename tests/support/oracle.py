@@ -6,6 +6,7 @@ wrong = Oracle(manifest, answer).differences(published, found)
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from support.uneven_line import Published
@@ -40,6 +41,14 @@ class Found:
     predictions: list[Prediction] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     dead_letters: list[tuple[bytes, str, str, str]] = field(default_factory=list)
+
+    def once(self) -> Self:
+        """As seen by a reader who drops what comes again."""
+        return type(self)(
+            list({(one.strand_id, one.event_time_ms, one.seq): one for one in self.predictions}.values()),
+            list({(one.alert_id, one.state): one for one in self.alerts}.values()),
+            list({letter[1:]: letter for letter in self.dead_letters}.values()),
+        )
 
 
 class Oracle:

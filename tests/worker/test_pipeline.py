@@ -14,7 +14,7 @@ from worker.kafka.committed import Committed, decode
 from worker.kafka.committed import encode as as_metadata
 from worker.metrics import Metrics
 from worker.pipeline import Pipeline
-from worker.records import Origin, Outgoing, RawRecord
+from worker.records import Origin, Outgoing, PartitionState, RawRecord
 
 PARTITION = ("t", 0)
 
@@ -50,6 +50,33 @@ def as_log(steps: list[tuple[str, int, float]]) -> list[RawRecord]:
     return log
 
 
+def undisturbed(predictor: Predictor, log: list[RawRecord]) -> list[Sequence[Outgoing]]:
+    whole = Pipeline(predictor, Metrics())
+    return [whole.process([record]).outgoing for record in log]
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps=STEPS, cut=st.integers(0, 80), again=st.integers(0, 80))
+def test_windows_from_before_with_alerts_of_now_go_on_to_the_same_bytes(
+    predictor: Predictor, steps: list[tuple[str, int, float]], cut: int, again: int
+) -> None:
+    log = as_log(steps)
+    first, last = sorted((min(cut, len(log)), min(again, len(log))))
+    worker = Pipeline(predictor, Metrics())
+    found = [worker.process([record]).outgoing for record in log[:first]]
+    kept = worker.state(PARTITION).windows
+    found += [worker.process([record]).outgoing for record in log[first:last]]
+    now = worker.state(PARTITION)
+    since, live = 2 * first, 2 * last
+    taken = PartitionState(kept, now.alerts, since)
+    worker = Pipeline(predictor, Metrics())
+    worker.restore(PARTITION, taken)
+    worker.refill([record for record in log if taken.begins(live) <= record.origin.offset < live])
+    assert worker.state(PARTITION) == now
+    found += [worker.process([record]).outgoing for record in log[last:]]
+    assert found == undisturbed(predictor, log)
+
+
 @settings(deadline=None, max_examples=60)
 @given(steps=STEPS, cut=st.integers(0, 80), again=st.integers(0, 80))
 def test_what_is_taken_over_goes_on_to_the_same_bytes(
@@ -57,9 +84,7 @@ def test_what_is_taken_over_goes_on_to_the_same_bytes(
 ) -> None:
     """Taken over twice: a table made after a refill must be as good as the first."""
     log = as_log(steps)
-    whole = Pipeline(predictor, Metrics())
-    expected = [whole.process([record]).outgoing for record in log]
-
+    expected = undisturbed(predictor, log)
     worker, metrics = Pipeline(predictor, Metrics()), Metrics()
     found: list[Sequence[Outgoing]] = []
     first, last = sorted((cut, again))
@@ -70,7 +95,7 @@ def test_what_is_taken_over_goes_on_to_the_same_bytes(
         worker = Pipeline(predictor, metrics)
         offset = log[begin].origin.offset if begin < len(log) else 10**6
         worker.restore(PARTITION, committed.state)
-        worker.refill([record for record in log if committed.rewind(offset) <= record.origin.offset < offset])
+        worker.refill([record for record in log if committed.state.begins(offset) <= record.origin.offset < offset])
         assert worker.state(PARTITION) == committed.state
         found += [worker.process([record]).outgoing for record in log[begin:end]]
     assert found == expected

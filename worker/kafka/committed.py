@@ -5,6 +5,7 @@
 
 The text is the checksum and the compressed state in base 85. Kafka limits it (`offset.metadata.max.bytes`, 4,096 unless
 the broker says otherwise), so what is written is lean: offsets as distances from the first, and no names of fields.
+Where that is too long, `worker.kafka.checkpoints` keeps the same as bytes in a topic, and the text points to it.
 """
 
 import base64
@@ -16,12 +17,26 @@ import msgspec
 from models.errors import ContractError, mismatch
 from worker.records import AlertState, PartitionState
 
-FORMAT = 1
+FORMAT = 2
 
 LONGEST = 4000
 """Characters of metadata: a broker takes 4,096 unless `offset.metadata.max.bytes` says otherwise."""
 
 _CHECKSUM_BYTES = 4
+
+
+class Pointer(msgspec.Struct, frozen=True, array_like=True):
+    """Where a checkpoint stands.
+
+    Attributes:
+        number: partition of the topic of checkpoints.
+        offset: of the record there.
+        at: offset of the partition it is of, at which it was so.
+    """
+
+    number: int
+    offset: int
+    at: int
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -30,16 +45,15 @@ class Committed(msgspec.Struct, frozen=True):
     Attributes:
         model: its identity, see `worker.pipeline.identity_of`; windows and alerts are of this model.
         partitions: of the topic; a strand lies in another one when they become more.
-        state: of the windows and alerts.
+        state: of the windows and alerts; without windows if there is a checkpoint, and without alerts if that is of
+            this very offset.
+        checkpoint: of the rest.
     """
 
     model: str
     partitions: int
     state: PartitionState
-
-    def rewind(self, offset: int) -> int:
-        """Where to read on from, so that all windows are whole at `offset`."""
-        return min(self.state.windows.values(), default=offset)
+    checkpoint: Pointer | None = None
 
 
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
@@ -49,22 +63,12 @@ class _Wire(msgspec.Struct, frozen=True, array_like=True):
     first: int
     windows: dict[str, int]
     alerts: list[AlertState]
+    checkpoint: Pointer | None
 
 
 def encode(committed: Committed) -> str:
     """As text without NUL."""
-    starts = committed.state.windows
-    first = min(starts.values(), default=0)
-    wire = _Wire(
-        FORMAT,
-        committed.model,
-        committed.partitions,
-        first,
-        {strand_id: start - first for strand_id, start in starts.items()},
-        list(committed.state.alerts),
-    )
-    packed = zlib.compress(msgspec.msgpack.encode(wire), 6)
-    return base64.b85encode(zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES) + packed).decode()
+    return base64.b85encode(pack(committed)).decode()
 
 
 def decode(text: str) -> Committed:
@@ -77,6 +81,32 @@ def decode(text: str) -> Committed:
         raw = base64.b85decode(text)
     except ValueError:
         raise _refused("other text") from None
+    return unpack(raw)
+
+
+def pack(committed: Committed) -> bytes:
+    """As bytes: the checksum, and all else compressed."""
+    starts = committed.state.windows
+    first = min(starts.values(), default=0)
+    wire = _Wire(
+        FORMAT,
+        committed.model,
+        committed.partitions,
+        first,
+        {strand_id: start - first for strand_id, start in starts.items()},
+        list(committed.state.alerts),
+        committed.checkpoint,
+    )
+    packed = zlib.compress(msgspec.msgpack.encode(wire), 6)
+    return zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES) + packed
+
+
+def unpack(raw: bytes) -> Committed:
+    """What was packed.
+
+    Raises:
+        ContractError: it is something else, was damaged, or is of another version.
+    """
     checksum, packed = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
     if zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES) != checksum:
         raise _refused("a checksum that does not fit")
@@ -88,8 +118,8 @@ def decode(text: str) -> Committed:
     if wire is None:
         raise _refused(f"format {plain[:1]}")
     windows = {strand_id: wire.first + distance for strand_id, distance in wire.windows.items()}
-    return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts))
+    return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts), wire.checkpoint)
 
 
 def _refused(got: str) -> ContractError:
-    return ContractError(mismatch(f"a worker's state, format {FORMAT}", got, "offset metadata"))
+    return ContractError(mismatch(f"a worker's state, format {FORMAT}", got, "a committed state"))

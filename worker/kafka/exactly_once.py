@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from worker import logs
 from worker.errors import DeliveryError
+from worker.kafka.checkpoints import StateText
 from worker.kafka.outputs import can_be_cut, cut, refused
 from worker.kafka.rewind import Resume
 from worker.kafka.source import Source
@@ -42,7 +43,7 @@ class ExactlyOnceSink:
         metrics: told of commits.
 
     Attributes:
-        state_of: the state to commit with a partition's offset, as it stands.
+        state_text: the state to commit with a partition's offset, as it stands; may keep a checkpoint first.
     """
 
     def __init__(self, settings: Settings, source: Source, metrics: Metrics) -> None:
@@ -62,7 +63,7 @@ class ExactlyOnceSink:
         self._reached: dict[Partition, int] = {}
         self._under_way: list[tuple[float, Sequence[Outgoing]]] = []
         self._commit_at = 0.0
-        self.state_of: Callable[[Partition], str] = lambda _: ""
+        self.state_text: StateText = lambda *_: ""
 
     @property
     def outstanding(self) -> int:
@@ -169,12 +170,12 @@ class ExactlyOnceSink:
         if self._producer.is_suspect:
             raise TransactionError("replace", "a broker was lost: a commit might hang")
         began_s, outputs = time.monotonic(), self.outstanding
-        offsets = [
-            TopicPartition(topic, number, offset, self.state_of((topic, number)))
-            for (topic, number), offset in self._reached.items()
-        ]
         if not self._producer.is_open:
             self._producer.begin()
+        offsets = [
+            TopicPartition(topic, number, offset, self.state_text((topic, number), offset, self._keep) or "")
+            for (topic, number), offset in self._reached.items()
+        ]
         self._producer.send_offsets(offsets, self._source.client.consumer_group_metadata())
         self._producer.commit()
         self._metrics.commit.observe(time.monotonic() - began_s)
@@ -187,6 +188,9 @@ class ExactlyOnceSink:
             if outputs >= _BUSY_OUTPUTS
             else max(min(QUIET_COMMIT_S, self._most_s), self._wait_s / 1.5)
         )
+
+    def _keep(self, key: bytes, value: bytes) -> tuple[int, int]:
+        return self._producer.place(self._topics["worker_state"], key, value)
 
     def _observe_latency(self) -> None:
         now, now_ms = time.monotonic(), time.time() * 1000

@@ -6,6 +6,7 @@
 What the log no longer has is said, and shows as `warming` predictions; nothing is made up for it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from confluent_kafka import TopicPartition
@@ -13,8 +14,8 @@ from confluent_kafka import TopicPartition
 from models.errors import ContractError
 from worker import logs
 from worker.errors import StartupError
-from worker.kafka.committed import decode
-from worker.records import PartitionState
+from worker.kafka.committed import Committed, decode
+from worker.records import Partition, PartitionState
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -48,11 +49,15 @@ class Rewind:
     Args:
         settings: `start_from`, and whose group.
         identity: of the model served; the state of another is not taken over.
+        whole: reads what is committed by a pointer only.
     """
 
-    def __init__(self, settings: Settings, identity: str) -> None:
+    def __init__(
+        self, settings: Settings, identity: str, whole: Callable[[Partition, int, Committed], PartitionState]
+    ) -> None:
         self._settings = settings
         self._model = identity
+        self._whole = whole
         self._begun: dict[tuple[str, int], int] = {}
 
     def resume(self, committed: TopicPartition, low: int, high: int, partitions: int) -> Resume:
@@ -66,6 +71,7 @@ class Rewind:
 
         Raises:
             StartupError: there is no offset and `start_from` forbids to go on, or the topic has other partitions now.
+            NoAnswerError: the broker did not tell.
         """
         where = f"{committed.topic}/{committed.partition}"
         if committed.offset < 0:
@@ -92,7 +98,9 @@ class Rewind:
                 "windows reach further back than what can be read; they start warming",
                 partition=where, strands=len(state.windows) - len(windows), low=low, most_replayed=MOST_REPLAYED,
             )  # fmt: skip
-        return Resume(min(windows.values(), default=offset), offset, PartitionState(windows, state.alerts))
+        since = None if state.since is None else max(state.since, oldest)
+        state = PartitionState(windows, state.alerts, since)
+        return Resume(state.begins(offset), offset, state)
 
     def _start(self, where: str, low: int, high: int) -> int:
         rule = self._settings.start_from
@@ -126,4 +134,4 @@ class Rewind:
                 partition=where, expected=self._model, got=found.model,
             )  # fmt: skip
             return EMPTY
-        return found.state
+        return self._whole((committed.topic, committed.partition), committed.offset, found)

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from worker import logs
 from worker.errors import DeliveryError
 from worker.kafka import config
+from worker.kafka.checkpoints import StateText
 from worker.kafka.config import is_fatal
 from worker.kafka.offsets import OffsetLedger, Position, Ticket
 from worker.kafka.outputs import can_be_cut, cut, refused
@@ -26,6 +27,8 @@ from worker.settings import Settings
 log = logs.get(__name__)
 
 _RELEASE_BUDGET_S = 5.0
+_KEEP_S = 1.0
+_KEEP_AGAIN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -41,7 +44,7 @@ class AtLeastOnceSink:
     """Publishes outputs and commits the offsets of acknowledged ones through the source's consumer.
 
     Attributes:
-        state_of: the state to commit with a partition's offset, as it stands.
+        state_text: the state to commit with a partition's offset, as it stands; may keep a checkpoint first.
     """
 
     def __init__(self, settings: Settings, source: Source, metrics: Metrics) -> None:
@@ -54,7 +57,8 @@ class AtLeastOnceSink:
         self._reached: dict[Partition, int] = {}
         self._commit_asked_at: float | None = None
         self._next_commit_at = 0.0
-        self.state_of: Callable[[Partition], str] = lambda _: ""
+        self._keep_after_s = 0.0
+        self.state_text: StateText = lambda *_: ""
         self._producer = config.make(Producer, config.producer(settings.kafka, self._on_error))
         source.on_committed = self._on_committed
 
@@ -128,9 +132,32 @@ class AtLeastOnceSink:
         return self._commit_now(list(self._ledger.committable())) and drained
 
     def _mark(self) -> None:
+        if not self._reached or time.monotonic() < self._keep_after_s:
+            return
+        texts = {one: self.state_text(one, offset, self._keep) for one, offset in self._reached.items()}
+        marked = {one: Position(self._reached.pop(one), text) for one, text in texts.items() if text is not None}
+        self._ledger.mark(marked)
         if self._reached:
-            self._ledger.mark({one: Position(offset, self.state_of(one)) for one, offset in self._reached.items()})
-            self._reached.clear()
+            self._keep_after_s = time.monotonic() + _KEEP_AGAIN_S
+
+    def _keep(self, key: bytes, value: bytes) -> tuple[int, int] | None:
+        """Write a checkpoint and wait for the broker; None if it does not answer."""
+        placed: list[tuple[int, int]] = []
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                placed.append((message.partition() or 0, message.offset() or 0))
+
+        topic = self._topics["worker_state"]
+        try:
+            self._producer.produce(topic, value, key, on_delivery=on_delivery)
+        except (BufferError, KafkaException) as error:
+            log.warning("checkpoint not kept yet, will try again", why=str(error))
+            return None
+        until_s = time.monotonic() + _KEEP_S
+        while not placed and time.monotonic() < until_s:
+            self._producer.poll(0.02)
+        return placed[0] if placed else None
 
     def _commit_now(self, partitions: Sequence[Partition]) -> bool:
         committable = self._ledger.committable()

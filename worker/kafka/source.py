@@ -48,13 +48,14 @@ class Source:
 
     Attributes:
         client: the consumer, for the sink that commits through it.
+        rewind: decides where partitions are taken up; to be set before `subscribe`.
         partitions: of the topic, as last seen.
         on_assigned: called with how every new partition is taken up.
         on_released: called with partitions about to go (lost=False: outputs may still be committed) or gone.
         on_committed: called with every offset the broker has stored.
     """
 
-    _rewind: Rewind
+    rewind: Rewind
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
@@ -81,9 +82,8 @@ class Source:
         """Whether windows of any partition are not yet whole."""
         return bool(self._refills)
 
-    def subscribe(self, rewind: Rewind) -> None:
-        """Join the group; `rewind` decides where partitions are taken up."""
-        self._rewind = rewind
+    def subscribe(self) -> None:
+        """Join the group."""
         self.client.subscribe(
             [self._topic],
             on_assign=self._guarded(self._assign),
@@ -139,7 +139,7 @@ class Source:
         if nobodys:
             log.warning("partitions of nobody; joining the group again", partitions=nobodys)
             self.client.unsubscribe()
-            self.subscribe(self._rewind)
+            self.subscribe()
         self._look_at = time.monotonic() + _LOOK_AGAIN_S if nobodys or nobodys is None else None
 
     def observe_lag(self) -> None:
@@ -202,7 +202,7 @@ class Source:
         until_s = time.monotonic() + patience_s
         self.partitions = partitions_of(self.client, self._topic, until_s)
         return {
-            (tp.topic, tp.partition): self._rewind.resume(tp, *bounds_of(self.client, tp, until_s), self.partitions)
+            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self.client, tp, until_s), self.partitions)
             for tp in committed_of(self.client, partitions, until_s)
         }
 

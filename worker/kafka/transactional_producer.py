@@ -4,6 +4,7 @@
 broker end what it left open. What was made since the last commit is void after either.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -115,6 +116,34 @@ class TransactionalProducer:
             else:
                 return
 
+    def place(self, topic: str, key: bytes, value: bytes) -> tuple[int, int]:
+        """Send a record in the open transaction and wait; the partition and offset at which it stands.
+
+        Raises:
+            TransactionError: the transaction is void.
+        """
+        placed: list[tuple[int, int]] = []
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                placed.append((message.partition() or 0, message.offset() or 0))
+            else:
+                self._failed = self._failed or error
+
+        until_s = time.monotonic() + CALL_S
+        try:
+            self._client.produce(topic, value, key, on_delivery=on_delivery)
+            while not placed and time.monotonic() < until_s and not self.is_suspect:
+                self._client.poll(0.05)
+                self._raise_failed()
+        except KafkaException as error:
+            raise self._error(error.args[0]) from None
+        except BufferError:
+            raise TransactionError("replace", "the queue is full") from None
+        if not placed:
+            raise TransactionError("replace", f"a record for {topic} was not acknowledged within {CALL_S:g} s")
+        return placed[0]
+
     def poll(self) -> None:
         """Take acknowledgements.
 
@@ -122,6 +151,9 @@ class TransactionalProducer:
             TransactionError: a record was refused or got lost.
         """
         self._client.poll(0)
+        self._raise_failed()
+
+    def _raise_failed(self) -> None:
         if self._failed is not None and self.is_open:
             raise self._error(self._failed)
 

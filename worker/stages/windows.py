@@ -4,7 +4,9 @@ A strand belongs to the partition its scans come from; when the partition goes, 
 outside this file and `models` assumes that a strand's state is a window.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from models.messages import SensorScan
 from models.windows import Float32Array, Outcome, StrandWindow, Verdict, WindowRules
@@ -22,6 +24,12 @@ class _Strand:
         self.last_offset = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Refill:
+    starts: Mapping[str, int]
+    since: int | None
+
+
 class Windows:
     """The rolling windows of all strands of this worker."""
 
@@ -31,8 +39,8 @@ class Windows:
         self._evict_after = evict_after_records
         self._partitions: dict[Partition, dict[str, _Strand]] = {}
         self._swept: dict[Partition, int] = {}
-        self._refilled_from: dict[Partition, Mapping[str, int]] = {}
-        self._gone: dict[Partition, Mapping[str, int]] = {}
+        self._refills: dict[Partition, _Refill] = {}
+        self._watched: dict[Partition, Mapping[str, int]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
 
     def advance(self, block: ScanBlock) -> Iterator[DueWindow | GivenUp]:
@@ -41,7 +49,7 @@ class Windows:
         A yielded window is a view: use it before asking for the next.
         """
         for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
-            yield from self._give_up_gone(origin)
+            yield from self._give_up_broken(origin)
             yield from self._sweep(origin)
             yield from self._take(origin, scan, row)
 
@@ -49,26 +57,30 @@ class Windows:
         """Forget a partition's strands: it belongs to another worker now."""
         self._swept.pop(partition, None)
         self._partitions.pop(partition, None)
-        self._refilled_from.pop(partition, None)
-        self._gone.pop(partition, None)
+        self._refills.pop(partition, None)
+        self._watched.pop(partition, None)
 
     def starts(self, partition: Partition) -> dict[str, int]:
         """The offset of the oldest scan in every strand's window: all that `refill` needs beside the log."""
         strands = self._partitions.get(partition, {})
         return {strand_id: strand.window.start_place for strand_id, strand in strands.items()}
 
-    def begin_refill(self, partition: Partition, starts: Mapping[str, int], gone: Mapping[str, int]) -> None:
+    def begin_refill(
+        self, partition: Partition, starts: Mapping[str, int], watched: Mapping[str, int], since: int | None = None
+    ) -> None:
         """Forget what was; from now on `refill` takes the scans of these strands, each from its offset on.
 
         Args:
             partition: whose.
             starts: by strand, the offset of its window's oldest scan.
-            gone: by strand, the event time of its last prediction: strands that were watched and whose scans cannot be
-                had any more. They are given up with the partition's next record.
+            watched: by strand, the event time of its last prediction: strands with an alert, for which their windows
+                were full. Those that the log cannot fill any more are given up with the partition's next scan.
+            since: offset at which the starts were so, and from which on the scans of every strand count; None if it is
+                where the refill ends.
         """
         self.drop(partition)
-        self._refilled_from[partition] = starts
-        self._gone[partition] = gone
+        self._refills[partition] = _Refill(starts, since)
+        self._watched[partition] = watched
 
     def refill(self, block: ScanBlock) -> None:
         """Take scans that were taken before, in silence: windows grow as they did, and nothing comes of it.
@@ -77,8 +89,13 @@ class Windows:
         be taken now for the first.
         """
         for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
+            refill = self._refills[origin.partition]
+            if refill.since is not None and origin.offset >= refill.since:
+                deque(self._sweep(origin), maxlen=0)
+                self._push(origin, scan, row)
+                continue
             self._swept[origin.partition] = self._cell(origin)
-            start = self._refilled_from[origin.partition].get(scan.strand_id)
+            start = refill.starts.get(scan.strand_id)
             if start is not None and origin.offset >= start:
                 self._push(origin, scan, row)
 
@@ -114,9 +131,12 @@ class Windows:
         """The stretch of its partition, of which the first record evicts."""
         return origin.offset // max(1, self._evict_after // 10)
 
-    def _give_up_gone(self, origin: Origin) -> Iterator[GivenUp]:
-        for strand_id, last_ms in self._gone.pop(origin.partition, {}).items():
-            yield GivenUp(origin, strand_id, last_ms, "its earlier scans are gone from the log", is_evicted=True)
+    def _give_up_broken(self, origin: Origin) -> Iterator[GivenUp]:
+        for strand_id, last_ms in self._watched.pop(origin.partition, {}).items():
+            strand = self._partitions.get(origin.partition, {}).get(strand_id)
+            if strand is None or not strand.window.is_full:
+                why = "its earlier scans are gone from the log"
+                yield GivenUp(origin, strand_id, last_ms, why, is_evicted=strand is None)
 
     def _sweep(self, origin: Origin) -> Iterator[GivenUp]:
         """Evict silent strands. Decided by offsets alone, so that a replay of the log decides the same."""

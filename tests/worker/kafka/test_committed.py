@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import ContractError
-from worker.kafka.committed import FORMAT, Committed, decode, encode
+from worker.kafka.committed import FORMAT, Committed, Pointer, decode, encode, pack, unpack
 from worker.records import AlertState, PartitionState
 
 NUMBERS = st.none() | st.integers(0, 2**53)
@@ -34,19 +34,26 @@ STATES = st.builds(
     alerts=st.lists(ALERTS, max_size=6),
 )
 
+POINTERS = st.none() | st.builds(Pointer, *[st.integers(0, 2**60)] * 3)
 
-@given(STATES, st.integers(1, 1000))
-def test_comes_back_as_it_went_and_is_text_that_kafka_takes(state: PartitionState, partitions: int) -> None:
-    committed = Committed("ab12", partitions, state)
+
+@given(STATES, st.integers(1, 1000), POINTERS)
+def test_comes_back_as_it_went_and_is_text_that_kafka_takes(
+    state: PartitionState, partitions: int, pointer: Pointer | None
+) -> None:
+    committed = Committed("ab12", partitions, state, pointer)
     text = encode(committed)
     assert decode(text) == committed
+    assert unpack(pack(committed)) == committed
     assert text.isascii()
     assert text.isprintable()
 
 
 def test_rewind_is_to_the_oldest_window_and_nowhere_without_one() -> None:
-    assert Committed("ab12", 1, PartitionState({"a": 70, "b": 60}, [])).rewind(90) == 60
-    assert Committed("ab12", 1, PartitionState({}, [])).rewind(90) == 90
+    assert PartitionState({"a": 70, "b": 60}, []).begins(90) == 60
+    assert PartitionState({}, []).begins(90) == 90
+    assert PartitionState({"a": 70}, [], since=80).begins(90) == 70
+    assert PartitionState({}, [], since=80).begins(90) == 80
 
 
 @given(STATES, st.integers(0, 10_000), st.sampled_from("!0Zz~"))
@@ -67,7 +74,7 @@ def test_what_was_damaged_is_refused_or_was_no_damage(state: PartitionState, pla
 
 @pytest.mark.parametrize("text", ["", "checked by hand", '{"offset": 7}', "\u00e9", encode.__name__])
 def test_what_somebody_else_committed_is_refused(text: str) -> None:
-    with pytest.raises(ContractError, match="offset metadata"):
+    with pytest.raises(ContractError, match="a committed state"):
         decode(text)
 
 

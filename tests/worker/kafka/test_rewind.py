@@ -5,13 +5,17 @@ from confluent_kafka import TopicPartition
 
 from worker.errors import StartupError
 from worker.kafka import rewind
-from worker.kafka.committed import Committed, encode
+from worker.kafka.committed import Committed, Pointer, encode
 from worker.kafka.rewind import EMPTY, Resume, Rewind
-from worker.records import AlertState, PartitionState
+from worker.records import AlertState, Partition, PartitionState
 from worker.settings import KafkaSettings, Settings
 
 ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9)
 STATE = PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT])
+
+
+def as_found(_: Partition, __: int, found: Committed) -> PartitionState:
+    return found.state
 
 
 def resume(
@@ -21,7 +25,7 @@ def resume(
     chosen = Settings.model_construct(
         kafka=KafkaSettings(bootstrap_servers="x", group_id="g"), **{"start_from": "latest", **settings}
     )
-    return Rewind(chosen, "ab12").resume(TopicPartition("t", 3, offset, text), low, high, partitions)
+    return Rewind(chosen, "ab12", as_found).resume(TopicPartition("t", 3, offset, text), low, high, partitions)
 
 
 def test_reads_from_the_oldest_window_and_is_live_from_the_committed_offset() -> None:
@@ -35,7 +39,7 @@ def test_without_an_offset_begins_where_it_was_told(rule: str, start: int) -> No
 
 def test_without_an_offset_begins_again_where_it_had_begun_until_that_is_committed() -> None:
     settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x"), start_from="latest")
-    mine, nothing = Rewind(settings, "ab12"), TopicPartition("t", 3, -1001, "")
+    mine, nothing = Rewind(settings, "ab12", as_found), TopicPartition("t", 3, -1001, "")
     assert mine.resume(nothing, 0, 100, 6).live_from == 100
     assert mine.resume(nothing, 0, 150, 6) == Resume(100, 100, EMPTY, is_fresh=True)
     assert mine.resume(nothing, 120, 150, 6).live_from == 150  # what it began with is gone
@@ -81,6 +85,21 @@ def test_a_window_whose_beginning_is_gone_starts_warming_and_its_alert_stays(
 def test_no_more_is_read_again_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewind, "MOST_REPLAYED", 30)
     assert resume() == Resume(75, 100, PartitionState({"p.c.b": 75}, [ALERT]))
+
+
+@pytest.mark.parametrize(
+    ("low", "expected"),
+    [
+        (0, Resume(60, 100, PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT], 80))),
+        (76, Resume(80, 100, PartitionState({}, [ALERT], 80))),
+        (90, Resume(90, 100, PartitionState({}, [ALERT], 90))),
+    ],
+)
+def test_from_a_checkpoint_every_strand_is_read_from_where_it_was_made(low: int, expected: Resume) -> None:
+    settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x"), start_from="latest")
+    mine = Rewind(settings, "ab12", lambda *_: PartitionState(STATE.windows, [ALERT], 80))
+    text = encode(Committed("ab12", 6, PartitionState({}, [ALERT]), Pointer(0, 7, at=80)))
+    assert mine.resume(TopicPartition("t", 3, 100, text), low, 200, 6) == expected
 
 
 @pytest.mark.parametrize(("low", "high", "start"), [(120, 200, 120), (0, 90, 90)])

@@ -156,6 +156,12 @@ def test_a_refill_evicts_a_silent_strand_at_the_same_record() -> None:
         windows.refill(part(log, 0, cut))
         (evicted,) = [e for e in windows.advance(part(log, cut, 151)) if isinstance(e, GivenUp)]
         assert (evicted.strand_id, evicted.origin.offset) == ("p.c.silent", 110)
+    for cut in (95, 112):  # from windows as they were at the fifth record
+        windows = Windows(RULES, 1, evict_after_records=100)
+        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": 2}, {}, since=5)
+        windows.refill(part(log, 0, cut))
+        evicted_after = [e.origin.offset for e in windows.advance(part(log, cut, 151)) if isinstance(e, GivenUp)]
+        assert evicted_after == ([110] if cut < 110 else [])
 
 
 def part(of: ScanBlock, first: int, last: int) -> ScanBlock:
@@ -171,3 +177,11 @@ def test_a_strand_whose_scans_are_gone_is_given_up_with_the_next_record() -> Non
     )
     assert isinstance(due, DueWindow)
     assert [type(entry) for entry in windows.advance(block((0, "p.c.busy", 1000), start=10))] == [DueWindow]
+
+
+def test_a_strand_of_which_only_the_last_scans_are_left_is_given_up_and_not_forgotten() -> None:
+    windows = Windows(RULES, 1)
+    windows.begin_refill(("t", 0), {}, {"p.c.a": 7000}, since=8)
+    windows.refill(block((0, "p.c.a", 7000), start=8))
+    given_up, _ = windows.advance(block((0, "p.c.a", 7500), start=9))
+    assert given_up == GivenUp(Origin("t", 0, 9), "p.c.a", 7000, "its earlier scans are gone from the log")
