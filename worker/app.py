@@ -131,6 +131,7 @@ def _serve(
                 f"expected every output acknowledged within {_DRAIN_S:g} s of the signal, got {sink.outstanding} still "
                 "under way or their offsets not committed; their records will be read again"
             )
+        source.hand_over()
     except StrandwatchError:
         # Nothing more is committed, not even in the last revocation: the next start reads on from the last commit.
         source.on_released = lambda partitions, _: sink.release(partitions, lost=True)

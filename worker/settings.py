@@ -61,6 +61,11 @@ class KafkaSettings(_Section):
         return self.group_instance_id or f"{self.group_id}-{self.slot}"
 
     @property
+    def heartbeat_ms(self) -> int:
+        """How often a member asks whether the group changes; so long it may take to notice."""
+        return max(300, self.session_timeout_ms // 10)
+
+    @property
     def producer(self) -> str:
         """The transactional id, `<group_id>-<slot>` by default: stable, so that a restart ends what it left open."""
         return self.transactional_id or f"{self.group_id}-{self.slot}"

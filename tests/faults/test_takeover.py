@@ -49,6 +49,22 @@ def test_workers_come_and_go(kafka_bootstrap: str, topics: Topics, bundle: Path)
         run.finish()
 
 
+@pytest.mark.parametrize("topics", [6], indirect=True)
+def test_one_that_leaves_hands_over_at_once_and_gets_its_share_when_it_is_back(
+    kafka_bootstrap: str, topics: Topics, bundle: Path
+) -> None:
+    """The session is longer than the test waits: what happens does not happen by its end."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=8, kafka__session_timeout_ms=20_000) as run:
+        run.restart()
+        run.start(slot=1)
+        run.wait_for(r'"partitions": {"', slot=1)
+        run.stop(0)
+        run.wait_for_partitions(6, slot=1, within_s=10)
+        run.start(0)
+        run.wait_for_partitions(3, slot=0, within_s=30)
+        run.finish()
+
+
 @pytest.mark.parametrize("topics", [3], indirect=True)
 @pytest.mark.parametrize("mutant", ["", "accept_zombie"])
 def test_one_that_slept_while_another_took_over_commits_nothing(

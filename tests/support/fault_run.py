@@ -123,6 +123,13 @@ class FaultRun:
         """Wait until a worker has said so."""
         self._workers[slot].wait_for(text)
 
+    def wait_for_partitions(self, count: int, slot: int, within_s: float) -> None:
+        """Wait until a worker has so many, by its own metrics."""
+        worker, deadline = self._workers[slot], time.monotonic() + within_s
+        while worker.get("/metrics")[1].count("\nstrandwatch_consumer_lag_records{") != count:
+            assert time.monotonic() < deadline, self.logs()
+            self._over.wait(0.05)
+
     def wait_for_end(self, slot: int = 0) -> None:
         """Wait until a worker that was struck has ended."""
         self._workers[slot].wait_ended()

@@ -130,9 +130,8 @@ class Checkpoints:
         kafka = self._settings.kafka
         consumer = config.make(
             Consumer,
-            {**config.common(kafka), "group.id": kafka.group_id, "enable.auto.commit": False,
-             "auto.offset.reset": "error", "isolation.level": "read_uncommitted", "enable.partition.eof": True},
-        )  # fmt: skip
+            {**config.stranger(kafka), "isolation.level": "read_uncommitted", "enable.partition.eof": True},
+        )
         try:
             consumer.assign([TopicPartition(self._settings.topics.worker_state, pointer.number, pointer.offset)])
             until_s = time.monotonic() + _ANSWER_S

@@ -103,7 +103,21 @@ def consumer(kafka: KafkaSettings, on_error: OnError, on_commit: Callable[..., N
         **config,
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": kafka.session_timeout_ms,
-        "heartbeat.interval.ms": max(300, kafka.session_timeout_ms // 5),
+        "heartbeat.interval.ms": kafka.heartbeat_ms,
+    }
+
+
+def stranger(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str, Any]:
+    """A consumer that is no member of the group, and may ask about it.
+
+    A member's own questions wait behind its request to join, which the broker answers when all others have joined.
+    """
+    return {
+        **common(kafka, on_error),
+        "group.id": kafka.group_id,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
     }
 
 

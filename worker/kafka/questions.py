@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -58,14 +58,24 @@ def bounds_of(client: Consumer, partition: TopicPartition, until_s: float) -> tu
 
 def partitions_of_nobody(admin: AdminClient, group_id: str, topic: str, partitions: int) -> list[int] | None:
     """The partitions of a topic that no member of a settled group has; None where that cannot be told now."""
-    try:
-        group = admin.describe_consumer_groups([group_id], request_timeout=_SHORT_S)[group_id].result(_SHORT_S)
-    except (KafkaException, TimeoutError):
-        return None
-    if group.state is not ConsumerGroupState.STABLE:
+    group = _group(admin, group_id)
+    if group is None or group.state is not ConsumerGroupState.STABLE:
         return None
     had = {tp.partition for member in group.members for tp in member.assignment.topic_partitions if tp.topic == topic}
     return sorted(set(range(partitions)) - had)
+
+
+def members_of(admin: AdminClient, group_id: str) -> int | None:
+    """How many members a group has; None where that cannot be told now."""
+    group = _group(admin, group_id)
+    return None if group is None else len(group.members)
+
+
+def _group(admin: AdminClient, group_id: str) -> Any:
+    try:
+        return admin.describe_consumer_groups([group_id], request_timeout=_SHORT_S)[group_id].result(_SHORT_S)
+    except (KafkaException, TimeoutError):
+        return None
 
 
 def partitions_of(client: Consumer, topic: str, until_s: float) -> int:

@@ -10,14 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from worker import logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.questions import NoAnswerError, bounds_of, committed_of, partitions_of, partitions_of_nobody
+from worker.kafka.questions import (
+    NoAnswerError,
+    bounds_of,
+    committed_of,
+    members_of,
+    partitions_of,
+    partitions_of_nobody,
+)
 from worker.kafka.refills import Refills
 from worker.kafka.rewind import Resume, Rewind
 from worker.metrics import Metrics
@@ -27,9 +34,9 @@ from worker.settings import Settings
 log = logs.get(__name__)
 
 _LEAVE_S = 1.5
+_HAND_OVER_S = 3.0
 _PATIENCE_S = 30.0
 _RECOVER_PATIENCE_S = 1.0
-_LOOK_S = 1.0
 _LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.05
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
@@ -66,15 +73,18 @@ class Source:
         self._taken_up: Counter[Partition] = Counter()
         self._is_suspended = False
         self._look_at: float | None = None
-        self._admin: AdminClient | None = None
+        self._asking: AdminClient | None = None
         self._failure: StrandwatchError | None = None
         self.partitions = 0
         self.on_assigned: Callable[[Mapping[Partition, Resume]], None] = lambda _: None
         self.on_released: Callable[[Sequence[Partition], bool], None] = lambda *_: None
         self.on_committed: Callable[[KafkaError | None, Sequence[TopicPartition]], None] = lambda *_: None
+        self._asker = config.make(Consumer, config.stranger(settings.kafka, self._on_error))
         self.client = config.make(Consumer, config.consumer(settings.kafka, self._on_error, self._on_commit_answer))
         self.has_joined = False
         self._is_leaving = False
+        self._is_handed_over = False
+        self._topics = [self._topic]
         self._answered = 0
 
     @property
@@ -85,7 +95,7 @@ class Source:
     def subscribe(self) -> None:
         """Join the group."""
         self.client.subscribe(
-            [self._topic],
+            self._topics,
             on_assign=self._guarded(self._assign),
             on_revoke=self._guarded(lambda tps: self._release(tps, lost=False)),
             on_lost=self._guarded(lambda tps: self._release(tps, lost=True)),
@@ -133,14 +143,40 @@ class Source:
         """
         if self._look_at is None or time.monotonic() < self._look_at or self._is_suspended:
             return
-        admin = self._admin or config.make(AdminClient, config.common(self._settings.kafka, self._on_error))
-        self._admin = admin
-        nobodys = partitions_of_nobody(admin, self._settings.kafka.group_id, self._topic, self.partitions)
+        nobodys = partitions_of_nobody(self._admin(), self._settings.kafka.group_id, self._topic, self.partitions)
         if nobodys:
             log.warning("partitions of nobody; joining the group again", partitions=nobodys)
             self.client.unsubscribe()
             self.subscribe()
+        elif nobodys == [] and not self._next and len(self._topics) == 1:
+            # The group may still take what this slot wanted when it handed over for what it wants: only a wish that
+            # differs from both makes it think again.
+            self._topics = [self._topic, self._settings.topics.worker_state]
+            self.subscribe()
         self._look_at = time.monotonic() + _LOOK_AGAIN_S if nobodys or nobodys is None else None
+
+    def _admin(self) -> AdminClient:
+        self._asking = self._asking or config.make(AdminClient, config.common(self._settings.kafka, self._on_error))
+        return self._asking
+
+    def hand_over(self) -> None:
+        """Give all partitions to the other members at once, where there are any; everything must be committed before.
+
+        A static member's partitions are kept for it until its session ends. That is right for one that comes back, and
+        silence where others could go on: one that subscribes to another topic has them taken within a rebalance.
+        """
+        kafka = self._settings.kafka
+        others = kafka.group_protocol == "classic" and (members_of(self._admin(), kafka.group_id) or 1) > 1
+        if not others or not self._next:
+            return
+        self._is_leaving = True
+        self._topics = [self._settings.topics.worker_state]
+        deadline = time.monotonic() + _HAND_OVER_S
+        with suppress(KafkaException):
+            self.subscribe()
+            while not self._is_handed_over and time.monotonic() < deadline:
+                self.client.consume(_LEFT_OVER, _QUIET_S)
+        log.info("partitions handed over" if self._is_handed_over else "partitions not handed over in time")
 
     def observe_lag(self) -> None:
         """Refresh the lag of every partition from what the client has seen; asks nobody."""
@@ -164,6 +200,7 @@ class Source:
                 answered = self._answered
                 self.client.consume(_LEFT_OVER, _QUIET_S)
         self.client.close()
+        self._asker.close()
 
     def _record(self, message: Any, out_of_range: list[TopicPartition]) -> RawRecord | None:
         error = message.error()
@@ -179,7 +216,13 @@ class Source:
     def _assign(self, assigned: list[TopicPartition]) -> None:
         if self._is_leaving:  # taken only to be given back: the client insists on an answer
             self.client.incremental_assign(assigned)
+            self._is_handed_over = True
             return
+        others = [tp for tp in assigned if tp.topic != self._topic]
+        if others:
+            self.client.incremental_assign([TopicPartition(tp.topic, tp.partition, OFFSET_END) for tp in others])
+            self.client.pause(others)
+            assigned = [tp for tp in assigned if tp.topic == self._topic]
         if self._is_suspended:
             self.client.incremental_assign(assigned)
             self.client.pause(assigned)
@@ -194,16 +237,17 @@ class Source:
 
     def _note_joined(self) -> None:
         self.has_joined = True
-        self._look_at = time.monotonic() + _LOOK_S
+        # Not before the others have noticed what changed: until then what moves is nobody's.
+        self._look_at = time.monotonic() + 2 * self._settings.kafka.heartbeat_ms / 1000
         self._metrics.rebalances.inc()
 
     def _resumes(self, partitions: list[TopicPartition], patience_s: float) -> dict[Partition, Resume]:
         """How each partition is to be taken up; asks the broker."""
         until_s = time.monotonic() + patience_s
-        self.partitions = partitions_of(self.client, self._topic, until_s)
+        self.partitions = partitions_of(self._asker, self._topic, until_s)
         return {
-            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self.client, tp, until_s), self.partitions)
-            for tp in committed_of(self.client, partitions, until_s)
+            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s), self.partitions)
+            for tp in committed_of(self._asker, partitions, until_s)
         }
 
     def _take_up(self, resumes: Mapping[Partition, Resume]) -> None:
@@ -217,12 +261,15 @@ class Source:
             self._refills.begin(partition, resume)
         self.on_assigned(resumes)
 
+    def _held(self) -> list[TopicPartition]:
+        return [tp for tp in self.client.assignment() if tp.topic == self._topic]
+
     def suspend(self) -> None:
         """Forget what was made of all partitions and read no further, but stay in the group, until `recover`."""
         if self._is_suspended:
             return
         self._is_suspended = True
-        held = self.client.assignment()
+        held = self._held()
         self._give_up([(tp.topic, tp.partition) for tp in held], lost=True)
         self.client.pause(held)
 
@@ -233,7 +280,7 @@ class Source:
             DeliveryError: the client cannot go on.
         """
         try:
-            held = self.client.assignment()
+            held = self._held()
             resumes = self._resumes(held, _RECOVER_PATIENCE_S)
             self.client.resume(held)
             self.client.incremental_unassign(held)
@@ -258,10 +305,11 @@ class Source:
         self.on_released(partitions, lost)
 
     def _release(self, gone: list[TopicPartition], *, lost: bool) -> None:
-        partitions = [(tp.topic, tp.partition) for tp in gone]
+        partitions = [(tp.topic, tp.partition) for tp in gone if tp.topic == self._topic]
         self._metrics.rebalances.inc()
         self.has_joined = self.has_joined and not lost
-        log.info("partitions lost" if lost else "partitions revoked", partitions=[p for _, p in partitions])
+        if not self._is_leaving:
+            log.info("partitions lost" if lost else "partitions revoked", partitions=[p for _, p in partitions])
         try:
             self._give_up(partitions, lost=lost)
         finally:  # the client waits for this answer, whatever failed, and would not close without it
@@ -270,7 +318,7 @@ class Source:
             self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
 
     def _on_message_error(self, error: KafkaError, message: Any, out_of_range: list[TopicPartition]) -> None:
-        if self._is_suspended:
+        if self._is_suspended or message.topic() != self._topic:
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             out_of_range.append(TopicPartition(message.topic(), message.partition()))
