@@ -199,10 +199,13 @@ class Loop:
     """Turns until told to stop: poll, process, publish, commit."""
 
     POLL_LIMIT = 1000
+    FIRST_LIMIT = 50
     IDLE_WAIT_S = 0.05
     BUSY_WAIT_S = 0.002
     """While outputs are under way their acknowledgements, and the commit behind them, should not wait."""
     OBSERVE_EVERY_S = 1.0
+    TURN_S = 0.5
+    """What a turn may take where the model is slow: a worker that does not poll is taken for dead by its group."""
 
     def __init__(
         self, source: RecordSource, pipeline: Pipeline, sink: ResultSink, health: Health, *, company_s: float
@@ -213,6 +216,7 @@ class Loop:
         self._health = health
         self._company_s = company_s
         self._observe_at = 0.0
+        self._limit = min(self.FIRST_LIMIT, self.POLL_LIMIT)
         self._was_joined = self._was_refilling = False
 
     def run(self, should_stop: Callable[[], bool]) -> None:
@@ -223,18 +227,26 @@ class Loop:
         """
         while not should_stop():
             wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
-            polled = self._source.poll(self.POLL_LIMIT, wait_s, self._company_s)
+            polled = self._source.poll(self._limit, wait_s, self._company_s)
             polled_at = time.monotonic()
             if polled.replayed:
                 self._pipeline.refill(polled.replayed)
             if polled.new:
                 self._sink.publish(self._pipeline.process(polled.new), polled_at)
+            if polled.replayed or polled.new:
+                records = len(polled.replayed) + len(polled.new)
+                self._limit = self._limit_after(records, time.monotonic() - polled_at)
             self._sink.tick()
             self._health.turned()
             self._tell_readiness()
             if polled_at >= self._observe_at:
                 self._observe_at = polled_at + self.OBSERVE_EVERY_S
                 self._observe()
+
+    def _limit_after(self, records: int, seconds: float) -> int:
+        """As many records as a turn has time for, by the last; at most twice as many as before."""
+        in_time = int(records * self.TURN_S / seconds) if seconds > 0 else self.POLL_LIMIT
+        return max(1, min(in_time, 2 * self._limit, self.POLL_LIMIT))
 
     def _observe(self) -> None:
         self._pipeline.observe_strands()

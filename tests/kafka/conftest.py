@@ -1,29 +1,13 @@
-"""Every test of this directory needs a real Kafka."""
+"""A worker on a test's own topics."""
 
 from pathlib import Path
 
 import pytest
-from support.bundles import write_bundle
+from support.kafka_broker import Topics
 from support.workers import environment
 
 
-@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("kafka") is None:
-            item.add_marker("kafka")
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small exact bundle of tests/support/bundles.py."""
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "test")
-
-
 @pytest.fixture
-def env(kafka_bootstrap: str, topics: object, bundle: Path) -> dict[str, str]:
+def env(kafka_bootstrap: str, topics: Topics, bundle: Path) -> dict[str, str]:
     """The environment of a worker on this test's topics, with the small bundle."""
-    from support.kafka_broker import Topics
-
-    assert isinstance(topics, Topics)
     return environment(kafka_bootstrap, topics, bundle)

@@ -42,6 +42,7 @@ class FaultRun:
     Attributes:
         recovered_s: of each restart after a kill, until the first output that came of it.
         kills: how many workers were killed.
+        progress_s: what was done, and how long after it an output came of a scan published since.
     """
 
     def __init__(
@@ -51,15 +52,19 @@ class FaultRun:
         self.seed = seed
         self.recovered_s: list[float] = []
         self.kills = 0
+        self.progress_s: list[tuple[str, float]] = []
         self._bootstrap, self._topics, self._bundle, self._env = bootstrap, topics, bundle, env
         self._published: list[Published] = []
         self._per_s = per_s
         self._line = uneven_line(seed) if line is None else line
         self._workers: dict[int, WorkerProcess] = {}
         self._found = Found()
-        self._newest_s = 0.0
+        self._newest_s = self._newest_of_s = 0.0
+        self._published_s: dict[tuple[str, int | None], float] = {}
         self._arrived = threading.Condition()
         self._is_published = threading.Event()
+        self._flows = threading.Event()
+        self._flows.set()
         self._over = threading.Event()
         self._highest: dict[int, int] = {}
         self.went_back: list[str] = []
@@ -72,6 +77,7 @@ class FaultRun:
 
     def __exit__(self, *_: object) -> None:
         self._is_published.set()
+        self._flows.set()
         self._over.set()
         for worker in self._workers.values():
             if worker.process.poll() is None:
@@ -114,6 +120,21 @@ class FaultRun:
         self.recovered_s.append(seconds)
         return seconds
 
+    def wait_for_progress(self, since_s: float, within_s: float, after: str) -> None:
+        """Wait until an output came of a scan published after `since_s`; how long it took is kept by what was done."""
+        with self._arrived:
+            came = self._arrived.wait_for(lambda: self._newest_of_s > since_s, within_s)
+            assert came, f"seed {self.seed}: {after}: no progress within {within_s:g} s\n{self.logs()}"
+        self.progress_s.append((after, time.monotonic() - since_s))
+
+    def pause_line(self) -> None:
+        """Publish nothing until `go_on_with_line`."""
+        self._flows.clear()
+
+    def go_on_with_line(self) -> None:
+        """Publish on."""
+        self._flows.set()
+
     def stop(self, slot: int = 0) -> None:
         """SIGTERM; it must leave of itself, and as one that has done its work."""
         code, _ = self._workers[slot].terminate()
@@ -149,6 +170,7 @@ class FaultRun:
     def differences(self, within_s: float = 60.0) -> list[str]:
         """End the line, wait until it is read whole, or nothing more comes; then all that is wrong."""
         self._is_published.set()
+        self._flows.set()
         self._threads[0].join(within_s)
         oracle = Oracle(bundles.read(str(self._bundle)).manifest, expected)
         ends = end_offsets(self._bootstrap, self._topics.sensors)
@@ -161,7 +183,7 @@ class FaultRun:
                 break
             time.sleep(0.1)  # asked of the broker, which tells nobody of itself
         while True:
-            self._wait_until_quiet()
+            self.wait_until_quiet()
             found = self._found.once() if self._env.get("delivery") == "at_least_once" else self._found
             wrong = [*oracle.differences(self._published, found), *self.went_back]
             # What a killed worker left open hides what came after it, until the broker ends it.
@@ -177,7 +199,8 @@ class FaultRun:
         """What the workers said last."""
         return "\n".join(f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-15:])
 
-    def _wait_until_quiet(self) -> None:
+    def wait_until_quiet(self) -> None:
+        """Wait until a reader has seen nothing for a second."""
         with self._arrived:
             while self._arrived.wait(QUIET_S):
                 pass
@@ -191,7 +214,9 @@ class FaultRun:
         for record in self._line:
             if self._is_published.wait(max(0.0, began_s + len(self._published) / self._per_s - time.monotonic())):
                 break
+            self._flows.wait()
             producer.produce(self._topics.sensors, record.value, record.key)
+            self._published_s.setdefault((record.key, record.scan.seq if record.scan else None), time.monotonic())
             self._published.append(record)
             producer.poll(0)
         producer.flush(120)
@@ -216,7 +241,10 @@ class FaultRun:
     def _take(self, message: Message) -> None:
         value = message.value() or b""
         if message.topic() == self._topics.predictions:
-            self._found.predictions.append(decode_prediction(value))
+            prediction = decode_prediction(value)
+            self._found.predictions.append(prediction)
+            published_s = self._published_s.get((prediction.strand_id, prediction.seq), 0.0)
+            self._newest_of_s = max(self._newest_of_s, published_s)
         elif message.topic() == self._topics.alerts:
             self._found.alerts.append(decode_alert(value))
         else:

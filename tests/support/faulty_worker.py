@@ -17,6 +17,7 @@ from worker.errors import DeliveryError
 from worker.kafka import exactly_once, rewind, source, transactional_producer
 from worker.pipeline import Pipeline
 from worker.records import PartitionState
+from worker.stages import inference
 from worker.stages.windows import Windows
 
 Patch = Callable[[], None]
@@ -212,6 +213,19 @@ def accept_zombie() -> None:
     replace(transactional_producer.TransactionalProducer, "send_offsets", make)
 
 
+def slow_model() -> None:
+    """Nothing is wrong but that each window takes 10 ms."""
+
+    def make(run: Callable[..., Any]) -> Callable[..., Any]:
+        def slowly(self: Any, batch: Any) -> Any:
+            time.sleep(0.01 * batch.count)
+            return run(self, batch)
+
+        return slowly
+
+    replace(inference.Inference, "run", make)
+
+
 BOOTSTRAP = os.environ.get("STRANDWATCH_KAFKA__BOOTSTRAP_SERVERS", "")
 GROUP = os.environ.get("STRANDWATCH_KAFKA__GROUP_ID", "")
 
@@ -290,7 +304,7 @@ POINTS = Points(os.environ.get("FAILPOINT", ""))
 def main() -> None:
     mutant = os.environ.get("MUTANT")
     if mutant:
-        MUTANTS[mutant]()
+        {**MUTANTS, "slow_model": slow_model}[mutant]()
     POINTS.arm()
     cli.main()
 
