@@ -106,8 +106,8 @@ def one_start_for_all() -> None:
     """The oldest window's beginning for every strand of the partition."""
 
     def make(begin: Callable[..., Any]) -> Callable[..., Any]:
-        def broken(self: Any, partition: Any, starts: Any, gone: Any) -> None:
-            begin(self, partition, dict.fromkeys(starts, min(starts.values(), default=0)), gone)
+        def broken(self: Any, partition: Any, starts: Any, *rest: Any) -> None:
+            begin(self, partition, dict.fromkeys(starts, min(starts.values(), default=0)), *rest)
 
         return broken
 

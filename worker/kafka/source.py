@@ -318,10 +318,11 @@ class Source:
             self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
 
     def _on_message_error(self, error: KafkaError, message: Any, out_of_range: list[TopicPartition]) -> None:
-        if self._is_suspended or message.topic() != self._topic:
+        topic = message.topic()  # None: it is of the client
+        if topic is not None and (self._is_suspended or topic != self._topic):
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            out_of_range.append(TopicPartition(message.topic(), message.partition()))
+            out_of_range.append(TopicPartition(topic, message.partition()))
         elif error.code() in _HOPELESS:
             self._failure = self._failure or DeliveryError(f"expected to read {self._topic}, got {error.str()}")
         else:
