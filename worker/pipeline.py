@@ -165,7 +165,9 @@ def identity_of(manifest: Manifest) -> str:
 class RecordSource(Protocol):
     """Where records come from; `worker.kafka.source` is one."""
 
-    has_joined: bool
+    @property
+    def has_joined(self) -> bool:
+        """Whether the group has answered."""
 
     @property
     def is_refilling(self) -> bool:

@@ -46,7 +46,7 @@ ROLES: dict[str, Callable[[str, Topics], int]] = {
 def cluster(partitions: int) -> Iterator[tuple[ApacheKafka, Topics]]:
     with ApacheKafka(brokers=3) as kafka:
         topics = Topics.unique(partitions)
-        create_topics(kafka.bootstrap_servers, dict.fromkeys(topics.names, partitions))
+        create_topics(kafka.bootstrap_servers, dict.fromkeys(topics.names, partitions), replication_factor=3)
         yield kafka, topics
 
 

@@ -50,7 +50,11 @@ def bounds_of(client: Consumer, partition: TopicPartition, until_s: float) -> tu
     """
 
     def ask() -> tuple[int, int] | None:
-        return client.get_watermark_offsets(partition, timeout=_ANSWER_S)
+        try:
+            return client.get_watermark_offsets(partition, timeout=_ANSWER_S)
+        except KafkaException:
+            client.list_topics(partition.topic, timeout=_ANSWER_S)  # its leader may be another now
+            raise
 
     low, high = _until_answered(ask, f"the bounds of {partition.topic}/{partition.partition}", until_s)
     return int(low), int(high)

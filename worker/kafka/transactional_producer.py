@@ -18,10 +18,10 @@ from worker.settings import KafkaSettings
 
 Remedy = Literal["abort", "replace"]
 
-CALL_S = 5.0
+CALL_S = 4.0
 """What a call is given by the client."""
 
-MARGIN_S = 3.0
+MARGIN_S = 1.0
 """After which it counts as hung: the client's own time-out is ignored by some."""
 
 _BROKER_LOST = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
