@@ -133,8 +133,8 @@ class StrandWindow:
     def __init__(self, rules: WindowRules, strand_id: str, sensors: int) -> None:
         self._rules = rules
         self._rows = np.empty((2 * rules.length, sensors), np.float32)
-        self._times = np.zeros(2 * rules.length, np.int64)
-        self._places = np.zeros(2 * rules.length, np.int64)
+        self._times = [0] * rules.length
+        self._places = [0] * rules.length
         self._next = 0
         self._count = 0
         self.timeline = StrandTimeline(rules, strand_id)
@@ -153,11 +153,11 @@ class StrandWindow:
         length = self._rules.length
         if verdict.restarted:
             self._count = 0
-        for slot in (self._next, self._next + length):
-            self._rows[slot] = row
-            self._times[slot] = event_time_ms
-            self._places[slot] = place
-        self._next = (self._next + 1) % length
+        slot = self._next
+        self._rows[slot] = self._rows[slot + length] = row
+        self._times[slot] = event_time_ms
+        self._places[slot] = place
+        self._next = (slot + 1) % length
         self._count = min(self._count + 1, length)
         return verdict
 
@@ -175,12 +175,12 @@ class StrandWindow:
     @property
     def start_ms(self) -> int:
         """Event time of the oldest row held, milliseconds."""
-        return int(self._times[self._next + self._rules.length - self._count])
+        return self._times[self._next - self._count]
 
     @property
     def start_place(self) -> int:
         """Where the log has the oldest row held: a new window that is offered all from there on becomes this one."""
-        return int(self._places[self._next + self._rules.length - self._count])
+        return self._places[self._next - self._count]
 
     @property
     def missing_fraction(self) -> float:

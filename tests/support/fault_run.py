@@ -9,10 +9,11 @@ with FaultRun(bootstrap, topics, bundle, seed=7) as run:
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from support.bundles import expected
 from support.kafka_broker import Topics
 from support.kafka_io import committed_offsets, end_offsets
@@ -68,6 +69,8 @@ class FaultRun:
         self._over = threading.Event()
         self._highest: dict[int, int] = {}
         self.went_back: list[str] = []
+        self._places: set[tuple[str, int | None, int | None]] = set()
+        self.read_again: list[tuple[str, int | None, int | None]] = []
         self._threads = [threading.Thread(target=one, daemon=True) for one in (self._publish, self._read, self._watch)]
 
     def __enter__(self) -> Self:
@@ -197,7 +200,15 @@ class FaultRun:
 
     def logs(self) -> str:
         """What the workers said last."""
-        return "\n".join(f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-15:])
+        ends: dict[int, int] = {}
+        with suppress(KafkaException, KeyError):
+            ends = end_offsets(self._bootstrap, self._topics.sensors)
+        counts = (
+            f"log ends {ends}, read again {self.read_again[:5]}, published {len(self._published)}, "
+            f"predictions read {len(self._found.predictions)}"
+        )
+        lines = [f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-15:]]
+        return "\n".join([f"{counts}, committed {self._highest}", *lines])
 
     def wait_until_quiet(self) -> None:
         """Wait until a reader has seen nothing for a second."""
@@ -239,6 +250,11 @@ class FaultRun:
         consumer.close()
 
     def _take(self, message: Message) -> None:
+        place = (str(message.topic()), message.partition(), message.offset())
+        if place in self._places:
+            self.read_again.append(place)
+            return
+        self._places.add(place)
         value = message.value() or b""
         if message.topic() == self._topics.predictions:
             prediction = decode_prediction(value)

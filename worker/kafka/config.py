@@ -115,6 +115,7 @@ def stranger(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str,
     return {
         **common(kafka, on_error),
         "group.id": kafka.group_id,
+        "session.timeout.ms": kafka.session_timeout_ms,
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",

@@ -53,7 +53,7 @@ class ExactlyOnceSink:
         self._wait_s = min(QUIET_COMMIT_S, self._most_s)
         self._source = source
         self._metrics = metrics
-        self._producer = TransactionalProducer(settings.kafka)
+        self._producer = TransactionalProducer(settings.kafka, self._topics.values())
         self._has_joined = False
         self._failures = 0
         self._void: str | None = None
@@ -239,7 +239,7 @@ class ExactlyOnceSink:
             # By another worker in this slot, perhaps. The group will tell; to join at once would throw that one out.
             self._join_after_s = time.monotonic() + self._settings.kafka.session_timeout_ms / 1000 / 2
         self._producer.abandon()
-        self._producer = TransactionalProducer(self._settings.kafka)
+        self._producer = TransactionalProducer(self._settings.kafka, self._topics.values())
         self._has_joined = False
 
     def _try_to_join(self) -> None:
