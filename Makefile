@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test faults bench check fix kafka models series comparison results-table recording lock clean
+.PHONY: help setup setup-worker demo test faults soak bench check fix kafka models series comparison results-table recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -92,6 +92,11 @@ results-table: $(VENV)/.dev ## the table of results in README.md anew, from the 
 
 recording: $(VENV)/.dev ## the recorded line of the demo anew
 	$(BIN)/trainer simulate --recording models/recordings/line.npz --force
+
+SEEDS ?= 5
+KILLS ?= 20
+soak: $(VENV)/.dev ## faults by the hundred, an hour: tests/faults/RESULTS.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --seeds $(SEEDS) --kills $(KILLS) $(ARGS)
 
 bench: $(VENV)/.dev ## how fast it is, as ratios: tests/bench/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/run.py

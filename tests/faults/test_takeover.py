@@ -18,7 +18,7 @@ def asleep(run: FaultRun, **env: str) -> None:
     run.wait_for("struck")
     run.start(slot=1, **env)
     run.wait_for("partitions assigned", slot=1)
-    run.wait_for_output(time.monotonic())
+    run.wait_for_progress(time.monotonic(), "another took over")
     run.wait_for("awake")
 
 

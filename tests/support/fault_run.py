@@ -8,6 +8,7 @@ with FaultRun(bootstrap, topics, bundle, seed=7) as run:
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from models.messages import decode_alert, decode_prediction
 
 FAULTY = (str(Path(__file__).with_name("faulty_worker.py")),)
 QUIET_S = 1.0
+WITHIN_S = 60.0
 
 
 class FaultRun:
@@ -41,9 +43,9 @@ class FaultRun:
         env: further settings of every worker.
 
     Attributes:
-        recovered_s: of each restart after a kill, until the first output that came of it.
+        topics: its own.
         kills: how many workers were killed.
-        progress_s: what was done, and how long after it an output came of a scan published since.
+        progress_s: what was done, and how long after it all partitions answered scans published since.
     """
 
     def __init__(
@@ -51,16 +53,16 @@ class FaultRun:
         line: Iterable[Published] | None = None, **env: object,
     ) -> None:  # fmt: skip
         self.seed = seed
-        self.recovered_s: list[float] = []
         self.kills = 0
         self.progress_s: list[tuple[str, float]] = []
-        self._bootstrap, self._topics, self._bundle, self._env = bootstrap, topics, bundle, env
+        self._bootstrap, self.topics, self._bundle, self._env = bootstrap, topics, bundle, env
         self._published: list[Published] = []
         self._per_s = per_s
         self._line = uneven_line(seed) if line is None else line
         self._workers: dict[int, WorkerProcess] = {}
         self._found = Found()
-        self._newest_s = self._newest_of_s = 0.0
+        self._newest_s = 0.0
+        self._arrivals: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self._published_s: dict[tuple[str, int | None], float] = {}
         self._arrived = threading.Condition()
         self._is_published = threading.Event()
@@ -92,7 +94,7 @@ class FaultRun:
 
     def start(self, slot: int = 0, **env: str) -> WorkerProcess:
         """A worker in a slot; `env` as in the environment (`MUTANT`, `FAILPOINT`)."""
-        settings = environment(self._bootstrap, self._topics, self._bundle, kafka__slot=slot, **self._env)
+        settings = environment(self._bootstrap, self.topics, self._bundle, kafka__slot=slot, **self._env)
         before = self._workers.get(slot)
         if before is not None and before.process.stderr is not None:
             before.process.stderr.close()
@@ -106,29 +108,37 @@ class FaultRun:
         self._workers[slot].kill()
         self.kills += 1
 
-    def restart(self, slot: int = 0, **env: str) -> float:
-        """Kill the worker of a slot, start another, and wait for the first output; how many seconds that took."""
-        if slot in self._workers:
+    def restart(self, slot: int = 0, **env: str) -> None:
+        """Kill the worker of a slot, start another, and wait until it has gone on; the first is only started."""
+        struck_s, is_first = time.monotonic(), slot not in self._workers
+        if not is_first:
             self.kill(slot)
-        began_s = time.monotonic()
         self.start(slot, **env)
-        return self.wait_for_output(began_s)
+        if is_first:
+            with self._arrived:
+                came = self._arrived.wait_for(lambda: self._newest_s > struck_s, WITHIN_S)
+                assert came, f"seed {self.seed}: no output within {WITHIN_S:g} s\n{self.logs()}"
+        else:
+            self.wait_for_progress(struck_s, "killed and started again")
 
-    def wait_for_output(self, since_s: float, within_s: float = 60.0) -> float:
-        """Seconds from `since_s` until a reader saw the next output."""
-        with self._arrived:
-            came = self._arrived.wait_for(lambda: self._newest_s > since_s, within_s)
-            assert came, f"seed {self.seed}: no output within {within_s:g} s\n" + self.logs()
-            seconds = self._newest_s - since_s
-        self.recovered_s.append(seconds)
-        return seconds
+    def wait_for_progress(self, since_s: float, after: str, within_s: float = WITHIN_S) -> None:
+        """Wait until scans published after `since_s` have been answered in every partition that had answers before.
 
-    def wait_for_progress(self, since_s: float, within_s: float, after: str) -> None:
-        """Wait until an output came of a scan published after `since_s`; how long it took is kept by what was done."""
+        How long after `since_s` that came about is kept in `progress_s`, by what was done.
+        """
+
+        def recovered_s() -> float | None:
+            seconds = [
+                next((arrived_s - since_s for arrived_s, published_s in one if published_s > since_s), None)
+                for one in self._arrivals.values()
+            ]
+            known = [one for one in seconds if one is not None]
+            return max(known) if known and len(known) == len(seconds) else None
+
         with self._arrived:
-            came = self._arrived.wait_for(lambda: self._newest_of_s > since_s, within_s)
+            came = self._arrived.wait_for(lambda: recovered_s() is not None, within_s)
             assert came, f"seed {self.seed}: {after}: no progress within {within_s:g} s\n{self.logs()}"
-        self.progress_s.append((after, time.monotonic() - since_s))
+            self.progress_s.append((after, recovered_s() or 0.0))
 
     def pause_line(self) -> None:
         """Publish nothing until `go_on_with_line`."""
@@ -176,11 +186,11 @@ class FaultRun:
         self._flows.set()
         self._threads[0].join(within_s)
         oracle = Oracle(bundles.read(str(self._bundle)).manifest, expected)
-        ends = end_offsets(self._bootstrap, self._topics.sensors)
+        ends = end_offsets(self._bootstrap, self.topics.sensors)
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             committed = committed_offsets(
-                self._bootstrap, self._topics.group_id, self._topics.sensors, self._topics.partitions
+                self._bootstrap, self.topics.group_id, self.topics.sensors, self.topics.partitions
             )
             if all(committed[partition] >= end or end == 0 for partition, end in ends.items()):
                 break
@@ -202,7 +212,7 @@ class FaultRun:
         """What the workers said last."""
         ends: dict[int, int] = {}
         with suppress(KafkaException, KeyError):
-            ends = end_offsets(self._bootstrap, self._topics.sensors)
+            ends = end_offsets(self._bootstrap, self.topics.sensors)
         counts = (
             f"log ends {ends}, read again {self.read_again[:5]}, published {len(self._published)}, "
             f"predictions read {len(self._found.predictions)}"
@@ -226,19 +236,19 @@ class FaultRun:
             if self._is_published.wait(max(0.0, began_s + len(self._published) / self._per_s - time.monotonic())):
                 break
             self._flows.wait()
-            producer.produce(self._topics.sensors, record.value, record.key)
+            producer.produce(self.topics.sensors, record.value, record.key)
             self._published_s.setdefault((record.key, record.scan.seq if record.scan else None), time.monotonic())
             self._published.append(record)
             producer.poll(0)
         producer.flush(120)
 
     def _read(self) -> None:
-        names = (self._topics.predictions, self._topics.alerts, self._topics.dead_letters)
+        names = (self.topics.predictions, self.topics.alerts, self.topics.dead_letters)
         consumer = Consumer(
             {"bootstrap.servers": self._bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
              "isolation.level": "read_committed", "fetch.wait.max.ms": 20}
         )  # fmt: skip
-        consumer.assign([TopicPartition(n, p, OFFSET_BEGINNING) for n in names for p in range(self._topics.partitions)])
+        consumer.assign([TopicPartition(n, p, OFFSET_BEGINNING) for n in names for p in range(self.topics.partitions)])
         while not self._over.is_set():
             messages = [message for message in consumer.consume(1000, 0.02) if message.error() is None]
             if messages:
@@ -256,12 +266,12 @@ class FaultRun:
             return
         self._places.add(place)
         value = message.value() or b""
-        if message.topic() == self._topics.predictions:
+        if message.topic() == self.topics.predictions:
             prediction = decode_prediction(value)
             self._found.predictions.append(prediction)
             published_s = self._published_s.get((prediction.strand_id, prediction.seq), 0.0)
-            self._newest_of_s = max(self._newest_of_s, published_s)
-        elif message.topic() == self._topics.alerts:
+            self._arrivals[message.partition() or 0].append((time.monotonic(), published_s))
+        elif message.topic() == self.topics.alerts:
             self._found.alerts.append(decode_alert(value))
         else:
             headers = {key: bytes(text).decode() for key, text in message.headers() or []}
@@ -269,8 +279,8 @@ class FaultRun:
 
     def _watch(self) -> None:
         """Committed offsets never go back."""
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self._topics.group_id})
-        asked = [TopicPartition(self._topics.sensors, partition) for partition in range(self._topics.partitions)]
+        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self.topics.group_id})
+        asked = [TopicPartition(self.topics.sensors, partition) for partition in range(self.topics.partitions)]
         while not self._over.wait(0.1):
             try:
                 answers = consumer.committed(asked, timeout=2)
