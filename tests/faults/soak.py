@@ -35,12 +35,14 @@ class Told:
     lost: int = 0
     twice: int = 0
     wrong: int = 0
+    ended: list[str] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, run: FaultRun) -> list[str]:
         """Judge a run that is over."""
         differences = run.differences(180)
         self.runs += 1
+        self.ended += run.ended
         self.lost += any("lost" in text for text in differences)
         self.twice += any("twice" in text for text in differences)
         self.wrong += bool(differences) and not any("lost" in text or "twice" in text for text in differences)
@@ -60,7 +62,7 @@ def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Callable[[int],
 
     @contextmanager
     def brokers(seed: int, count: int, play: Callable[[object, FaultRun], None]) -> Iterator[FaultRun]:
-        with fault_scenes.line(count, 3, bundle, seed) as (kafka, run):
+        with fault_scenes.line(count, 3, bundle, seed, is_supervised=True) as (kafka, run):
             play(kafka, run)
             yield run
 
@@ -127,12 +129,15 @@ def page(told: dict[str, Told], failures: list[str], seconds: float, command: st
             lines.append(
                 f"| {what} | {len(times)} | {statistics.median(times):.1f} s | {p95:.1f} s | {max(times):.1f} s |"
             )
+    head = ("runs", "number", "with something lost", "twice", "otherwise wrong", "workers that ended of themselves")
+    lines += ["", f"| {' | '.join(head)} |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
     lines += [
-        "",
-        "| runs | number | with something lost | twice | otherwise wrong |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        f"| {name} | {one.runs} | {one.lost} | {one.twice} | {one.wrong} | {len(one.ended)} |"
+        for name, one in told.items()
     ]
-    lines += [f"| {name} | {one.runs} | {one.lost} | {one.twice} | {one.wrong} |" for name, one in told.items()]
+    ended = sorted({text[:200] for one in told.values() for text in one.ended})
+    if ended:
+        lines += ["", "They were started again. What they said last:", "", *[f"- `{text}`" for text in ended]]
     if failures:
         lines += ["", "## What was wrong", "", *[f"- {text}" for text in failures]]
     return "\n".join(lines) + "\n"

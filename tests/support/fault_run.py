@@ -40,20 +40,24 @@ class FaultRun:
         seed: of the line.
         per_s: records published a second, until `differences` or `finish`.
         line: what is published; None for an uneven line of the seed.
+        is_supervised: whether a worker that ends of itself is started again, as by whatever runs it.
         env: further settings of every worker.
 
     Attributes:
         topics: its own.
         kills: how many workers were killed.
+        ended: what workers said last that ended of themselves.
         progress_s: what was done, and how long after it all partitions answered scans published since.
     """
 
     def __init__(
         self, bootstrap: str, topics: Topics, bundle: Path, *, seed: int = 0, per_s: float = 600.0,
-        line: Iterable[Published] | None = None, **env: object,
+        line: Iterable[Published] | None = None, is_supervised: bool = False, **env: object,
     ) -> None:  # fmt: skip
         self.seed = seed
         self.kills = 0
+        self.ended: list[str] = []
+        self._is_supervised = is_supervised
         self.progress_s: list[tuple[str, float]] = []
         self._bootstrap, self.topics, self._bundle, self._env = bootstrap, topics, bundle, env
         self._published: list[Published] = []
@@ -277,11 +281,19 @@ class FaultRun:
             headers = {key: bytes(text).decode() for key, text in message.headers() or []}
             self._found.dead_letters.append((value, headers["topic"], headers["partition"], headers["offset"]))
 
+    def _supervise(self) -> None:
+        for slot, worker in list(self._workers.items()) if self._is_supervised else ():
+            if worker.process.poll():
+                worker.wait_ended()
+                self.ended.append(next((line for line in reversed(worker.log) if line), "nothing"))
+                self.start(slot)
+
     def _watch(self) -> None:
         """Committed offsets never go back."""
         consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self.topics.group_id})
         asked = [TopicPartition(self.topics.sensors, partition) for partition in range(self.topics.partitions)]
         while not self._over.wait(0.1):
+            self._supervise()
             try:
                 answers = consumer.committed(asked, timeout=2)
             except Exception:  # noqa: S112 (the broker may be down: that is the test)

@@ -19,14 +19,16 @@ partitions have leaders, and leave those out: what was aborted there would come 
 
 
 @contextmanager
-def line(brokers: int, partitions: int, bundle: Path, seed: int) -> Iterator[tuple[ApacheKafka, FaultRun]]:
+def line(
+    brokers: int, partitions: int, bundle: Path, seed: int, *, is_supervised: bool = False
+) -> Iterator[tuple[ApacheKafka, FaultRun]]:
     """Brokers of its own, and a line that runs on them."""
     with ApacheKafka(brokers=brokers, extra=AS_USUAL) as kafka:
         topics = Topics.unique(partitions)
         configs = {topics.worker_state: COMPACTED}
         counts = dict.fromkeys(topics.names, partitions)
         create_topics(kafka.bootstrap_servers, counts, replication_factor=min(3, brokers), configs=configs)
-        with FaultRun(kafka.bootstrap_servers, topics, bundle, seed=seed) as run:
+        with FaultRun(kafka.bootstrap_servers, topics, bundle, seed=seed, is_supervised=is_supervised) as run:
             run.restart()
             yield kafka, run
 
