@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import test_mutants
 from support import fault_scenes
 from support.bundles import write_bundle
 from support.fault_run import FaultRun
@@ -94,7 +95,10 @@ def main() -> None:
         for name, scene in scenes(bundle, asked.kills, long=asked.long).items():
             for seed in range(asked.seeds) if not asked.only or name in asked.only else ():
                 failures += _play(name, seed, scene, told[name])
-    text = page(told, failures, time.monotonic() - began_s, f"make soak SEEDS={asked.seeds} KILLS={asked.kills}")
+        caught = {} if asked.only else _mutants(bundle)
+    text = page(
+        told, caught, failures, time.monotonic() - began_s, f"make soak SEEDS={asked.seeds} KILLS={asked.kills}"
+    )
     print(text)
     if not asked.only:
         PAGE.write_text(text)
@@ -112,7 +116,18 @@ def _play(name: str, seed: int, scene: Callable[[int], object], told: Told) -> l
     return [f"{name}, seed {seed}: {text}" for text in differences[:5]]
 
 
-def page(told: dict[str, Told], failures: list[str], seconds: float, command: str) -> str:
+def _mutants(bundle: Path) -> dict[str, str]:
+    """Every mutant in its scene, and the first difference."""
+    caught: dict[str, str] = {}
+    for name, scene in test_mutants.SCENES.items():
+        with fault_scenes.line(1, 3, bundle, 11, is_begun=False) as (_, run):
+            scene(run, MUTANT=name)
+            caught[name] = next(iter(run.differences(15)), "**nothing**")[:160].replace("|", "/")
+            print(f"{name}: {caught[name]}", file=sys.stderr, flush=True)
+    return caught
+
+
+def page(told: dict[str, Told], caught: dict[str, str], failures: list[str], seconds: float, command: str) -> str:
     """The page."""
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     lines = [
@@ -138,6 +153,13 @@ def page(told: dict[str, Told], failures: list[str], seconds: float, command: st
     ended = sorted({text[:200] for one in told.values() for text in one.ended})
     if ended:
         lines += ["", "They were started again. What they said last:", "", *[f"- `{text}`" for text in ended]]
+    if caught:
+        lines += ["", "Workers broken on purpose, and the first thing that gave each away:", ""]
+        lines += [
+            "| broken by | seen as |",
+            "| --- | --- |",
+            *[f"| {name} | {text} |" for name, text in caught.items()],
+        ]
     if failures:
         lines += ["", "## What was wrong", "", *[f"- {text}" for text in failures]]
     return "\n".join(lines) + "\n"

@@ -109,10 +109,21 @@ def test_each_strand_is_refilled_from_its_own_beginning(
 
 
 @THREE_PARTITIONS
-@pytest.mark.parametrize("scene", [kills, struck("mid_produce:20"), struck("after_commit:3"), aborted])
-def test_a_whole_worker_is_not(kafka_bootstrap: str, topics: Topics, bundle: Path, scene: Callable[..., None]) -> None:
+@pytest.mark.parametrize(
+    ("scene", "slowed"),
+    [
+        (kills, ""),
+        (kills, "slow_refill"),
+        (struck("mid_produce:20"), ""),
+        (struck("after_commit:3"), ""),
+        (aborted, ""),
+    ],
+)
+def test_a_whole_worker_is_not(
+    kafka_bootstrap: str, topics: Topics, bundle: Path, scene: Callable[..., None], slowed: str
+) -> None:
     with FaultRun(kafka_bootstrap, topics, bundle, seed=11) as run:
-        scene(run)
+        scene(run, MUTANT=slowed)
         run.finish()
 
 

@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from support.bundles import expected
 from support.kafka_broker import Topics
 from support.kafka_io import committed_offsets, end_offsets
-from support.oracle import Found, Oracle
-from support.uneven_line import Published, uneven_line
+from support.oracle import Found, Letter, Oracle
+from support.uneven_line import RUBBISH, Published, uneven_line
 from support.workers import WorkerProcess, environment
 
 from models import bundle as bundles
@@ -61,6 +61,7 @@ class FaultRun:
         self.progress_s: list[tuple[str, float]] = []
         self._bootstrap, self.topics, self._bundle, self._env = bootstrap, topics, bundle, env
         self._published: list[Published] = []
+        self._letters: list[Letter] = []
         self._per_s = per_s
         self._line = uneven_line(seed) if line is None else line
         self._workers: dict[int, WorkerProcess] = {}
@@ -202,7 +203,7 @@ class FaultRun:
         while True:
             self.wait_until_quiet()
             found = self._found.once() if self._env.get("delivery") == "at_least_once" else self._found
-            wrong = [*oracle.differences(self._published, found), *self.went_back]
+            wrong = [*oracle.differences(self._published, self._letters, found), *self.went_back]
             # What a killed worker left open hides what came after it, until the broker ends it.
             if not all("lost" in text for text in wrong) or not wrong or time.monotonic() > deadline:
                 return wrong
@@ -240,11 +241,21 @@ class FaultRun:
             if self._is_published.wait(max(0.0, began_s + len(self._published) / self._per_s - time.monotonic())):
                 break
             self._flows.wait()
-            producer.produce(self.topics.sensors, record.value, record.key)
+            producer.produce(
+                self.topics.sensors,
+                record.value,
+                record.key,
+                on_delivery=None if record.scan else self._note_rubbish,
+            )
             self._published_s.setdefault((record.key, record.scan.seq if record.scan else None), time.monotonic())
             self._published.append(record)
             producer.poll(0)
         producer.flush(120)
+
+    def _note_rubbish(self, error: KafkaError | None, message: Message) -> None:
+        value = message.value() or b""
+        if error is None:
+            self._letters.append((value, RUBBISH[value], str(message.partition()), str(message.offset())))
 
     def _read(self) -> None:
         names = (self.topics.predictions, self.topics.alerts, self.topics.dead_letters)
@@ -279,7 +290,7 @@ class FaultRun:
             self._found.alerts.append(decode_alert(value))
         else:
             headers = {key: bytes(text).decode() for key, text in message.headers() or []}
-            self._found.dead_letters.append((value, headers["topic"], headers["partition"], headers["offset"]))
+            self._found.dead_letters.append((value, headers["reason"], headers["partition"], headers["offset"]))
 
     def _supervise(self) -> None:
         for slot, worker in list(self._workers.items()) if self._is_supervised else ():

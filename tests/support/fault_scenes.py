@@ -20,7 +20,7 @@ partitions have leaders, and leave those out: what was aborted there would come 
 
 @contextmanager
 def line(
-    brokers: int, partitions: int, bundle: Path, seed: int, *, is_supervised: bool = False
+    brokers: int, partitions: int, bundle: Path, seed: int, *, is_supervised: bool = False, is_begun: bool = True
 ) -> Iterator[tuple[ApacheKafka, FaultRun]]:
     """Brokers of its own, and a line that runs on them."""
     with ApacheKafka(brokers=brokers, extra=AS_USUAL) as kafka:
@@ -29,7 +29,8 @@ def line(
         counts = dict.fromkeys(topics.names, partitions)
         create_topics(kafka.bootstrap_servers, counts, replication_factor=min(3, brokers), configs=configs)
         with FaultRun(kafka.bootstrap_servers, topics, bundle, seed=seed, is_supervised=is_supervised) as run:
-            run.restart()
+            if is_begun:
+                run.restart()
             yield kafka, run
 
 

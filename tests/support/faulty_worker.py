@@ -140,18 +140,23 @@ def commit_while_refilling() -> None:
     replace(Pipeline, "refill", make)
 
 
-def offsets_from_position() -> None:
-    """Commit where the client stands, which during a refill is before what is committed; refills take their time."""
+def slow_refill() -> None:
+    """Nothing is wrong but that windows are refilled record by record, 20 ms each."""
     pipeline.Loop.POLL_LIMIT = 1
 
-    def slow(refill: Callable[..., Any]) -> Callable[..., Any]:
+    def make(refill: Callable[..., Any]) -> Callable[..., Any]:
         def slowly(self: Any, records: Any) -> None:
             time.sleep(0.02)
             refill(self, records)
 
         return slowly
 
-    replace(Pipeline, "refill", slow)
+    replace(Pipeline, "refill", make)
+
+
+def offsets_from_position() -> None:
+    """Commit where the client stands, which during a refill is before what is committed; refills take their time."""
+    slow_refill()
 
     def make(commit: Callable[..., Any]) -> Callable[..., Any]:
         def broken(self: Any) -> None:
@@ -304,7 +309,7 @@ POINTS = Points(os.environ.get("FAILPOINT", ""))
 def main() -> None:
     mutant = os.environ.get("MUTANT")
     if mutant:
-        {**MUTANTS, "slow_model": slow_model}[mutant]()
+        {**MUTANTS, "slow_model": slow_model, "slow_refill": slow_refill}[mutant]()
     POINTS.arm()
     cli.main()
 

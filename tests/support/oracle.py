@@ -6,12 +6,12 @@ wrong = Oracle(manifest, answer).differences(published, found)
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from support.uneven_line import Published
 
-from models.alerting import AlertMachine, Transition
+from models.alerting import AlertMachine, Transition, alert_id
 from models.manifest import Manifest
 from models.messages import Alert, Prediction, SensorScan, scan_row
 from models.windows import Float32Array, Outcome, StrandTimeline
@@ -21,11 +21,44 @@ Answer = Callable[[Float32Array], Float32Array]
 
 TOLERANCE = 1e-6
 
-Foreseen = tuple[int, int | None, tuple[float, ...] | None]
-"""Of a prediction: event time, seq, probabilities (None while warming)."""
+Letter = tuple[bytes, str, str, str]
+"""Value, reason, partition and offset of a dead letter."""
 
-Change = tuple[str, str, int, int, int | None]
-"""Of an alert's message: target, state, opened at, event time, closed at."""
+
+class Foreseen(NamedTuple):
+    """A prediction; probabilities are None while warming."""
+
+    event_time_ms: int
+    seq: int | None
+    probabilities: tuple[float, ...] | None
+    window_start_ms: int
+    missing_fraction: float
+    position_m: float | None
+
+    @property
+    def quality(self) -> str:
+        if self.probabilities is None:
+            return "warming"
+        return "degraded" if self.missing_fraction > 0.2 else "good"
+
+
+class Change(NamedTuple):
+    """An alert's message."""
+
+    alert_id: str
+    target: str
+    state: str
+    opened_at_ms: int
+    event_time_ms: int
+    closed_at_ms: int | None
+    heat_id: str | None
+    positions_m: tuple[float, float] | None
+    probability: float
+    peak: float
+
+    def is_as(self, other: Self) -> bool:
+        """Whether all is equal, probabilities nearly."""
+        return self[:-2] == other[:-2] and max(abs(a - b) for a, b in zip(self[-2:], other[-2:], strict=True)) < 1e-6
 
 
 @dataclass(slots=True)
@@ -35,12 +68,12 @@ class Found:
     Attributes:
         predictions: all.
         alerts: all.
-        dead_letters: value, topic, partition and offset as the headers name them.
+        dead_letters: value, and as the headers name them reason, partition and offset.
     """
 
     predictions: list[Prediction] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
-    dead_letters: list[tuple[bytes, str, str, str]] = field(default_factory=list)
+    dead_letters: list[Letter] = field(default_factory=list)
 
     def once(self) -> Self:
         """As seen by a reader who drops what comes again."""
@@ -63,33 +96,39 @@ class Oracle:
         self._manifest = manifest
         self._answer = answer
 
-    def differences(self, published: Sequence[Published], found: Found) -> list[str]:
-        """Everything that is lost, twice, out of order or wrong; empty if all is well."""
+    def differences(self, published: Sequence[Published], letters: Sequence[Letter], found: Found) -> list[str]:
+        """Everything that is lost, twice, out of order or wrong; empty if all is well.
+
+        Args:
+            published: in order.
+            letters: what must be in the topic of dead letters.
+            found: by a reader.
+        """
         said: dict[str, list[Prediction]] = defaultdict(list)
         for prediction in found.predictions:
             said[prediction.strand_id].append(prediction)
         told: dict[str, list[Change]] = defaultdict(list)
         for alert in found.alerts:
-            change = (alert.target, alert.state, alert.opened_at_ms, alert.event_time_ms, alert.closed_at_ms)
-            told[alert.strand_id].append(change)
+            told[alert.strand_id].append(_told(alert))
         wrong: list[str] = []
         scans = _by_strand(published)
         for strand_id in sorted({*scans, *said, *told}):
             predictions, alerts = self.foresee(strand_id, scans.get(strand_id, []))
             wrong += [f"{strand_id}: {text}" for text in _compare(predictions, said[strand_id])]
             heard = told[strand_id]
-            if heard != alerts[: len(heard)]:
+            if not all(map(Change.is_as, heard, alerts)) or len(heard) > len(alerts):
                 wrong.append(f"{strand_id}: alerts {_first_difference(alerts, heard)}")
             elif len(heard) < len(alerts):
                 wrong.append(f"{strand_id}: {len(alerts) - len(heard)} changes of alerts lost")
-        return wrong + list(_compare_letters(published, found))
+        return wrong + list(_compare_letters(letters, found.dead_letters))
 
     def foresee(self, strand_id: str, scans: Sequence[SensorScan]) -> tuple[list[Foreseen], list[Change]]:
         """All predictions and changes of alerts of one strand, in order."""
         rules, sensors = self._manifest.window, self._manifest.sensor_names
         timeline = StrandTimeline(rules, strand_id)
-        alerts = _Alerts(self._manifest)
+        alerts = _Alerts(strand_id, self._manifest)
         rows: list[list[float]] = []
+        times: list[int] = []
         predictions: list[Foreseen] = []
         for scan in scans:
             verdict = timeline.observe(scan.event_time_ms)
@@ -97,38 +136,97 @@ class Oracle:
                 continue
             if verdict.restarted:
                 rows.clear()
+                times.clear()
                 alerts.give_up(scan.event_time_ms)
             rows = [*rows, list(scan_row(scan, sensors))][-rules.length :]
-            if verdict.due and len(rows) < rules.length:
-                predictions.append((scan.event_time_ms, scan.seq, None))
-            elif verdict.due:
+            times = [*times, scan.event_time_ms][-rules.length :]
+            if not verdict.due:
+                continue
+            probabilities = None
+            if len(rows) == rules.length:
                 probabilities = tuple(float(p) for p in self._answer(np.array([rows], np.float32))[0])
-                predictions.append((scan.event_time_ms, scan.seq, probabilities))
-                alerts.observe(scan.event_time_ms, probabilities)
+                alerts.observe(scan, probabilities)
+            missing = float(np.isnan(np.array(rows)).mean())
+            predictions.append(
+                Foreseen(scan.event_time_ms, scan.seq, probabilities, times[0], missing, scan.strand_position_m)
+            )
         return predictions, alerts.changes
 
 
-class _Alerts:
-    """The machines of one strand, and what a reader is told of them."""
+class _Alert:
+    """One machine, and what its messages tell besides."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._machines = {target: AlertMachine(manifest.alert[target]) for target in manifest.targets}
+    def __init__(self, strand_id: str, target: str, manifest: Manifest) -> None:
+        self.machine = AlertMachine(manifest.alert[target])
+        self._named = (strand_id, target, manifest.model_sha256)
+        self._heat_id: str | None = None
+        self._opened_at_ms = 0
+        self._from_m: float | None = None
+        self._to_m: float | None = None
+        self._probability = 0.0
+
+    def observe(self, scan: SensorScan, probability: float) -> Change | None:
+        was_quiet = self.machine.opened_at_ms is None and self.machine.above_since_ms is None
+        moved = self.machine.observe(scan.event_time_ms, probability)
+        if was_quiet:
+            self._from_m = scan.strand_position_m
+        self._to_m, self._probability = scan.strand_position_m, probability
+        if moved is Transition.OPENED:
+            self._heat_id, self._opened_at_ms = scan.heat_id, scan.event_time_ms
+        return None if moved is None else self._change(moved, scan.event_time_ms)
+
+    def give_up(self, now_ms: int) -> Change | None:
+        moved = self.machine.give_up()
+        return None if moved is None else self._change(moved, now_ms)
+
+    def _change(self, moved: Transition, now_ms: int) -> Change:
+        strand_id, target, model = self._named
+        is_open = moved is Transition.OPENED
+        return Change(
+            alert_id(strand_id, target, model, self._opened_at_ms),
+            target,
+            "open" if is_open else "closed",
+            self._opened_at_ms,
+            now_ms,
+            None if is_open else self.machine.closed_at_ms,
+            self._heat_id,
+            None if self._from_m is None or self._to_m is None else (self._from_m, self._to_m),
+            self._probability,
+            self.machine.peak,
+        )
+
+
+class _Alerts:
+    """Those of one strand, and what a reader is told of them."""
+
+    def __init__(self, strand_id: str, manifest: Manifest) -> None:
+        self._alerts = [_Alert(strand_id, target, manifest) for target in manifest.targets]
         self.changes: list[Change] = []
 
     def give_up(self, now_ms: int) -> None:
-        for target, machine in self._machines.items():
-            opened = machine.opened_at_ms
-            if machine.give_up() is not None and opened is not None:
-                self.changes.append((target, "closed", opened, now_ms, machine.closed_at_ms))
+        self.changes += [change for alert in self._alerts if (change := alert.give_up(now_ms)) is not None]
 
-    def observe(self, now_ms: int, probabilities: Sequence[float]) -> None:
-        for (target, machine), probability in zip(self._machines.items(), probabilities, strict=True):
-            opened = machine.opened_at_ms
-            moved = machine.observe(now_ms, probability)
-            if moved is Transition.OPENED:
-                self.changes.append((target, "open", now_ms, now_ms, None))
-            elif moved is Transition.CLOSED and opened is not None:
-                self.changes.append((target, "closed", opened, now_ms, machine.closed_at_ms))
+    def observe(self, scan: SensorScan, probabilities: Sequence[float]) -> None:
+        for alert, probability in zip(self._alerts, probabilities, strict=True):
+            change = alert.observe(scan, probability)
+            if change is not None:
+                self.changes.append(change)
+
+
+def _told(alert: Alert) -> Change:
+    span = alert.strand_position_range_m
+    return Change(
+        alert.alert_id,
+        alert.target,
+        alert.state,
+        alert.opened_at_ms,
+        alert.event_time_ms,
+        alert.closed_at_ms,
+        alert.heat_id,
+        None if span is None else (span.from_m, span.to_m),
+        alert.probability,
+        alert.peak_probability,
+    )
 
 
 def _by_strand(published: Iterable[Published]) -> dict[str, list[SensorScan]]:
@@ -140,7 +238,7 @@ def _by_strand(published: Iterable[Published]) -> dict[str, list[SensorScan]]:
 
 
 def _compare(expected: Sequence[Foreseen], said: Sequence[Prediction]) -> Iterator[str]:
-    wanted = [(event_time_ms, seq) for event_time_ms, seq, _ in expected]
+    wanted = [(one.event_time_ms, one.seq) for one in expected]
     got = [(prediction.event_time_ms, prediction.seq) for prediction in said]
     lost, more = Counter(wanted) - Counter(got), Counter(got) - Counter(wanted)
     if lost:
@@ -152,10 +250,14 @@ def _compare(expected: Sequence[Foreseen], said: Sequence[Prediction]) -> Iterat
     if wanted != got:
         yield f"predictions out of order {_first_difference(wanted, got)}"
         return
-    for (event_time_ms, _, probabilities), prediction in zip(expected, said, strict=True):
+    for one, prediction in zip(expected, said, strict=True):
         values = None if prediction.probability is None else tuple(prediction.probabilities.values())
-        if not _same(probabilities, values):
-            yield f"probability {values} instead of {probabilities} at {event_time_ms}"
+        if not _same(one.probabilities, values):
+            yield f"probability {values} instead of {one.probabilities} at {one.event_time_ms}"
+        about = (one.quality, one.window_start_ms, round(one.missing_fraction, 9), one.position_m)
+        told = (prediction.quality, prediction.window_start_ms, round(prediction.missing_fraction, 9))
+        if about != (*told, prediction.strand_position_m):
+            yield f"{told} at {prediction.strand_position_m} instead of {about} at {one.event_time_ms}"
 
 
 def _same(expected: tuple[float, ...] | None, got: tuple[float, ...] | None) -> bool:
@@ -164,15 +266,12 @@ def _same(expected: tuple[float, ...] | None, got: tuple[float, ...] | None) -> 
     return max(abs(a - b) for a, b in zip(expected, got, strict=True)) <= TOLERANCE
 
 
-def _compare_letters(published: Iterable[Published], found: Found) -> Iterator[str]:
-    wanted = Counter(record.value for record in published if record.scan is None)
-    got = Counter(value for value, *_ in found.dead_letters)
-    if wanted != got:
-        yield f"dead letters: {(wanted - got).total()} lost, {(got - wanted).total()} too many"
-    places = Counter(place for _, *rest in found.dead_letters for place in [tuple(rest)])
-    twice = [place for place, count in places.items() if count > 1]
-    if twice:
-        yield f"dead letters twice, of {twice[:3]}"
+def _compare_letters(wanted: Sequence[Letter], got: Sequence[Letter]) -> Iterator[str]:
+    lost, more = Counter(wanted) - Counter(got), Counter(got) - Counter(wanted)
+    if lost:
+        yield f"{lost.total()} dead letters lost, the first {min(lost)}"
+    if more:
+        yield f"{more.total()} dead letters twice or of nothing, the first {min(more)}"
 
 
 def _first_difference(expected: Sequence[object], got: Sequence[object]) -> str:

@@ -8,7 +8,10 @@ from models.messages import SensorScan, encode
 
 START_MS = 1_764_000_000_000
 SENSOR = "mould_tc_upper_left_c"
-RUBBISH = (b"", b"{", b"\xff\xfe", b'{"strand_id": "p1.c1.s0"}', b"[]")
+RUBBISH = {
+    b"": "empty", b"{": "malformed", b"\xff\xfe": "encoding", b'{"strand_id": "p1.c1.s0"}': "schema", b"[]": "schema",
+}  # fmt: skip
+"""What is no scan, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def uneven_line(seed: int, strands: int = 8) -> Iterator[Published]:
     while True:
         (strand,) = rng.choices(every, rates)
         if rng.random() < 0.01:
-            yield Published(strand.name, rng.choice(RUBBISH), None)
+            yield Published(strand.name, rng.choice([*RUBBISH]), None)
         else:
             scan = strand.next()
             yield Published(strand.name, encode(scan), scan)
