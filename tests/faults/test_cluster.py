@@ -25,3 +25,14 @@ def test_the_only_one_is_down(bundle: Path, busy: bool) -> None:
     with fault_scenes.line(1, 2, bundle, seed=61) as (kafka, run):
         fault_scenes.down(kafka, run, 15, busy=busy)
         run.finish(120)
+
+
+def test_without_the_remedy_a_call_hangs_once_the_broker_is_back(bundle: Path) -> None:
+    """librdkafka 5456: five times of six. That there is progress with it is the test above."""
+    for seed in range(4):
+        with fault_scenes.line(1, 2, bundle, seed, is_begun=False) as (kafka, run):
+            run.restart(MUTANT="trusts_its_producer")
+            back_s = fault_scenes.outage(kafka, run, 15, busy=False)
+            if run.progress(back_s, within_s=25) is None:
+                return
+    pytest.fail("four outages, and no call hung: is the remedy needed any more?")

@@ -127,9 +127,15 @@ class FaultRun:
             self.wait_for_progress(struck_s, "killed and started again")
 
     def wait_for_progress(self, since_s: float, after: str, within_s: float = WITHIN_S) -> None:
-        """Wait until scans published after `since_s` have been answered in every partition that had answers before.
+        """Wait for `progress`, which is kept in `progress_s` by what was done."""
+        seconds = self.progress(since_s, within_s)
+        assert seconds is not None, f"seed {self.seed}: {after}: no progress within {within_s:g} s\n{self.logs()}"
+        self.progress_s.append((after, seconds))
 
-        How long after `since_s` that came about is kept in `progress_s`, by what was done.
+    def progress(self, since_s: float, within_s: float) -> float | None:
+        """How long it took until scans published after `since_s` were answered, in every partition that had answers.
+
+        None if that does not come about within `within_s`.
         """
 
         def recovered_s() -> float | None:
@@ -141,9 +147,8 @@ class FaultRun:
             return max(known) if known and len(known) == len(seconds) else None
 
         with self._arrived:
-            came = self._arrived.wait_for(lambda: recovered_s() is not None, within_s)
-            assert came, f"seed {self.seed}: {after}: no progress within {within_s:g} s\n{self.logs()}"
-            self.progress_s.append((after, recovered_s() or 0.0))
+            self._arrived.wait_for(lambda: recovered_s() is not None, within_s)
+            return recovered_s()
 
     def pause_line(self) -> None:
         """Publish nothing until `go_on_with_line`."""

@@ -2,9 +2,11 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from support.fault_run import FaultRun
@@ -20,15 +22,32 @@ partitions have leaders, and leave those out: what was aborted there would come 
 
 @contextmanager
 def line(
-    brokers: int, partitions: int, bundle: Path, seed: int, *, is_supervised: bool = False, is_begun: bool = True
+    brokers: int,
+    partitions: int,
+    bundle: Path,
+    seed: int,
+    *,
+    broker: Mapping[str, str] = MappingProxyType({}),
+    is_begun: bool = True,
+    **run_with: Any,
 ) -> Iterator[tuple[ApacheKafka, FaultRun]]:
-    """Brokers of its own, and a line that runs on them."""
-    with ApacheKafka(brokers=brokers, extra=AS_USUAL) as kafka:
+    """Brokers of its own, and a line that runs on them.
+
+    Args:
+        brokers: how many.
+        partitions: of each topic.
+        bundle: see `FaultRun`.
+        seed: see `FaultRun`.
+        broker: further properties of the brokers.
+        is_begun: whether a worker serves already.
+        run_with: further arguments of `FaultRun`.
+    """
+    with ApacheKafka(brokers=brokers, extra={**AS_USUAL, **broker}) as kafka:
         topics = Topics.unique(partitions)
         configs = {topics.worker_state: COMPACTED}
         counts = dict.fromkeys(topics.names, partitions)
         create_topics(kafka.bootstrap_servers, counts, replication_factor=min(3, brokers), configs=configs)
-        with FaultRun(kafka.bootstrap_servers, topics, bundle, seed=seed, is_supervised=is_supervised) as run:
+        with FaultRun(kafka.bootstrap_servers, topics, bundle, seed=seed, **run_with) as run:
             if is_begun:
                 run.restart()
             yield kafka, run
@@ -79,7 +98,13 @@ def rolling(kafka: ApacheKafka, run: FaultRun) -> None:
 
 
 def down(kafka: ApacheKafka, run: FaultRun, seconds: float, *, busy: bool) -> None:
-    """The only broker is killed and started again.
+    """The only broker is killed and started again, and all goes on."""
+    back_s = outage(kafka, run, seconds, busy=busy)
+    run.wait_for_progress(back_s, f"the only broker back after {seconds:g} s, worker {'busy' if busy else 'idle'}")
+
+
+def outage(kafka: ApacheKafka, run: FaultRun, seconds: float, *, busy: bool) -> float:
+    """The only broker is killed and started again; when it was back, by `time.monotonic`.
 
     Idle is the worse: a call of the idle producer may hang for ever once the broker is back (librdkafka issue 5456).
     """
@@ -93,7 +118,7 @@ def down(kafka: ApacheKafka, run: FaultRun, seconds: float, *, busy: bool) -> No
     broker.start()
     back_s = time.monotonic()
     run.go_on_with_line()
-    run.wait_for_progress(back_s, f"the only broker back after {seconds:g} s, worker {'busy' if busy else 'idle'}")
+    return back_s
 
 
 def _second(run: FaultRun) -> None:

@@ -140,6 +140,26 @@ def commit_while_refilling() -> None:
     replace(Pipeline, "refill", make)
 
 
+def trusts_its_producer() -> None:
+    """A producer that lost its broker is used on, and its calls are waited for without end."""
+
+    def make_blind(_: Callable[..., Any]) -> Callable[..., Any]:
+        def blind(self: Any, error: Any) -> None:
+            del self, error
+
+        return blind
+
+    def make_patient(_: Callable[..., Any]) -> Callable[..., Any]:
+        def waits(self: Any, function: Any, *arguments: Any, within_s: float) -> Any:
+            del self, within_s
+            return function(*arguments)
+
+        return waits
+
+    replace(transactional_producer.TransactionalProducer, "_on_error", make_blind)
+    replace(transactional_producer.WatchedCalls, "run", make_patient)
+
+
 def slow_refill() -> None:
     """Nothing is wrong but that windows are refilled record by record, 20 ms each."""
     pipeline.Loop.POLL_LIMIT = 1
@@ -242,6 +262,9 @@ MUTANTS: dict[str, Patch] = {
     )
 }  # fmt: skip
 
+OTHERS: tuple[Patch, ...] = (slow_model, slow_refill, trusts_its_producer)
+"""Slowed, or without a remedy: nothing that an oracle could tell."""
+
 PLACES: dict[str, tuple[Any, str, bool]] = {
     # name: owner, method, whether the point is before it
     "after_poll": (Pipeline, "process", True),
@@ -309,7 +332,7 @@ POINTS = Points(os.environ.get("FAILPOINT", ""))
 def main() -> None:
     mutant = os.environ.get("MUTANT")
     if mutant:
-        {**MUTANTS, "slow_model": slow_model, "slow_refill": slow_refill}[mutant]()
+        {**MUTANTS, **{patch.__name__: patch for patch in OTHERS}}[mutant]()
     POINTS.arm()
     cli.main()
 

@@ -119,7 +119,7 @@ class Membership:
         code, now_s = error.code(), time.monotonic()
         if code in _BROKER_LOST:
             self._broker_lost_s = now_s
-        if code in _NOT_YET_RELEASED or (is_fatal(error) and "UNRELEASED" in error.str().upper()):
+        if code in _NOT_YET_RELEASED or (is_fatal(error) and "still used by another member" in error.str()):
             self._renew_at = now_s + _RENEW_AGAIN_S
         elif code in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):
             if self._renew_at is not None:
