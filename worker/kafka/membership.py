@@ -90,9 +90,9 @@ class Membership:
     def renew(self) -> None:
         """Leave the client that is void, and join with another; what it had must have been given up."""
         log.warning("joining the group anew", why="the client was refused and cannot be used any more")
-        self._renew_at, self.has_joined = None, False
-        with suppress(KafkaException):
-            self.client.close()
+        self.has_joined = False
+        self.leave()
+        self._renew_at, self._is_leaving, self._is_handed_over = None, False, False
         self.client = self._make()
         self.join()
 
