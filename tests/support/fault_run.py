@@ -195,7 +195,7 @@ class FaultRun:
         self._is_published.set()
         self._flows.set()
         self._threads[0].join(within_s)
-        oracle = Oracle(bundles.read(str(self._bundle)).manifest, expected)
+        oracle = self._oracle
         ends = end_offsets(self._bootstrap, self.topics.sensors)
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -212,6 +212,14 @@ class FaultRun:
             # What a killed worker left open hides what came after it, until the broker ends it.
             if not all("lost" in text for text in wrong) or not wrong or time.monotonic() > deadline:
                 return wrong
+
+    def made_up(self) -> list[str]:
+        """After `differences`: what is lost, and values that are not those of whole windows."""
+        return self._oracle.made_up(self._published, self._found)
+
+    @property
+    def _oracle(self) -> Oracle:
+        return Oracle(bundles.read(str(self._bundle)).manifest, expected)
 
     def finish(self, within_s: float = 60.0) -> None:
         """Nothing may be lost, twice, out of order or wrong."""

@@ -122,6 +122,22 @@ class Oracle:
                 wrong.append(f"{strand_id}: {len(alerts) - len(heard)} changes of alerts lost")
         return wrong + list(_compare_letters(letters, found.dead_letters))
 
+    def made_up(self, published: Sequence[Published], found: Found) -> list[str]:
+        """What is lost, and values not of whole windows; warming predictions may be more than foreseen."""
+        wrong: list[str] = []
+        for strand_id, scans in _by_strand(published).items():
+            foreseen = {(one.event_time_ms, one.seq): one.probabilities for one in self.foresee(strand_id, scans)[0]}
+            said = [prediction for prediction in found.predictions if prediction.strand_id == strand_id]
+            lost = foreseen.keys() - {(one.event_time_ms, one.seq) for one in said}
+            wrong += [f"{strand_id}: nothing said of {lost}"] if lost else []
+            wrong += [
+                f"{strand_id}: {one.probability} at {one.event_time_ms}"
+                for one in said
+                if one.probability is not None
+                and not _same(foreseen.get((one.event_time_ms, one.seq)), tuple(one.probabilities.values()))
+            ]
+        return wrong
+
     def foresee(self, strand_id: str, scans: Sequence[SensorScan]) -> tuple[list[Foreseen], list[Change]]:
         """All predictions and changes of alerts of one strand, in order."""
         rules, sensors = self._manifest.window, self._manifest.sensor_names

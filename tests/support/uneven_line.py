@@ -26,8 +26,8 @@ class Published:
 class _Strand:
     """One strand's own clock and its wandering value: it crosses the thresholds now and then, and rests there."""
 
-    def __init__(self, name: str, rng: random.Random) -> None:
-        self.name, self._rng = name, rng
+    def __init__(self, name: str, rng: random.Random, *, is_orderly: bool) -> None:
+        self.name, self._rng, self._is_orderly = name, rng, is_orderly
         self._now, self._seq, self._value, self._aim = START_MS + rng.randrange(500), 0, 0.0, 0.0
         self._last: SensorScan | None = None
 
@@ -35,11 +35,11 @@ class _Strand:
         dice = self._rng.random()
         if self._last is not None and dice < 0.02:
             return self._last  # the same again
-        if self._last is not None and dice < 0.04:
+        if self._last is not None and dice < 0.04 and not self._is_orderly:
             return self._scan(self._now - self._rng.choice((500, 1500)))
         if dice < 0.045:
             self._now += 20_000
-        elif dice < 0.055:
+        elif dice < 0.055 and not self._is_orderly:
             self._now -= 60_000
         self._now += 500
         if self._rng.random() < 0.03:
@@ -61,15 +61,16 @@ class _Strand:
         )
 
 
-def uneven_line(seed: int, strands: int = 8) -> Iterator[Published]:
+def uneven_line(seed: int, strands: int = 8, *, is_orderly: bool = False) -> Iterator[Published]:
     """Records without end, in the order in which they are to be published; the same for the same seed.
 
     Args:
         seed: of everything.
         strands: of very different rates.
+        is_orderly: whether no scan is late and no clock set back.
     """
     rng = random.Random(seed)
-    every = [_Strand(f"p1.c{number // 4}.s{number % 4}", rng) for number in range(strands)]
+    every = [_Strand(f"p1.c{number // 4}.s{number % 4}", rng, is_orderly=is_orderly) for number in range(strands)]
     rates = [2.0 ** -rng.uniform(0, 4) for _ in every]
     while True:
         (strand,) = rng.choices(every, rates)
