@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from worker.brokers.errors import BrokerError
 from worker.brokers.jars import kafka_jars, require_extra
 from worker.brokers.node import PROPERTIES, Node, PortTakenError, format_data
-from worker.brokers.node_settings import HOST, Ports, free_ports, is_free, server_properties, write_properties
+from worker.brokers.node_settings import HOST, Doorway, Ports, free_ports, is_free, server_properties, write_properties
 from worker.brokers.processes import GuardedProcesses
 from worker.brokers.topics import wait_for_brokers
 
@@ -51,6 +51,7 @@ class ApacheKafka:
         log_dir: Path | None = None,
         *,
         port: int | None = None,
+        door: Doorway | None = None,
         jvm_options: Sequence[str] = FAST_START,
         startup_timeout_s: float = 60.0,
     ) -> None:
@@ -61,6 +62,7 @@ class ApacheKafka:
             extra: server properties beside or instead of those of `server_properties`, e.g. ``message.max.bytes``.
             log_dir: where data is kept after the end; default a temporary directory.
             port: the first node's, for a fixed address; default a free one.
+            door: a second way in, to the only node.
             jvm_options: options of each node's java.
             startup_timeout_s: the longest wait for all brokers.
         """
@@ -70,6 +72,7 @@ class ApacheKafka:
         self._extra = dict(extra or {})
         self._log_dir = log_dir
         self._port = port
+        self._door = door
         self._jvm_options = tuple(jvm_options)
         self._startup_timeout_s = startup_timeout_s
         self._running = ExitStack()
@@ -118,7 +121,7 @@ class ApacheKafka:
             directory = run.directory / f"node-{node_id}"
             directory.mkdir()
             data_directories[node_id] = (self._log_dir or run.directory).absolute() / f"data-{node_id}"
-            properties = server_properties(node_id, ports, data_directories[node_id], self._extra)
+            properties = server_properties(node_id, ports, data_directories[node_id], self._extra, self._door)
             write_properties(directory / PROPERTIES, properties)
             nodes.append(Node(node_id, node_ports.client, directory, command, run))
         format_data(data_directories, command, run)

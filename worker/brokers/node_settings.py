@@ -28,6 +28,14 @@ class Ports:
     controller: int
 
 
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """A second way in for clients, who are told another port than the one listened on: that of a proxy between."""
+
+    listens: int
+    told: int
+
+
 def free_ports(count: int) -> list[int]:
     """Return `count` distinct free TCP ports of the loopback interface.
 
@@ -59,7 +67,11 @@ def is_free(port: int) -> bool:
 
 
 def server_properties(
-    node_id: int, nodes: Mapping[int, Ports], data_directory: Path, extra: Mapping[str, str]
+    node_id: int,
+    nodes: Mapping[int, Ports],
+    data_directory: Path,
+    extra: Mapping[str, str],
+    door: Doorway | None = None,
 ) -> dict[str, str]:
     """Return the server properties of one combined broker and controller.
 
@@ -68,18 +80,21 @@ def server_properties(
         nodes: every node of the cluster.
         data_directory: for Kafka's log segments.
         extra: properties that replace or add to these.
+        door: a second listener.
     """
     replicas = str(min(3, len(nodes)))
     in_sync = str(max(1, min(3, len(nodes)) - 1))
     ports = nodes[node_id]
-    client = f"PLAINTEXT://{HOST}:{ports.client}"
+    client = advertised = f"PLAINTEXT://{HOST}:{ports.client}"
+    if door is not None:
+        client, advertised = f"{client},DOOR://{HOST}:{door.listens}", f"{advertised},DOOR://{HOST}:{door.told}"
     return {
         "process.roles": "broker,controller",
         "node.id": str(node_id),
         "controller.quorum.voters": ",".join(f"{number}@{HOST}:{node.controller}" for number, node in nodes.items()),
         "listeners": f"{client},CONTROLLER://{HOST}:{ports.controller}",
-        "advertised.listeners": client,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "advertised.listeners": advertised,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DOOR:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": data_directory.as_posix(),

@@ -234,7 +234,10 @@ class Membership:
         finally:  # the client waits for this answer, whatever failed, and would not close without it
             # What could not be taken is not held; to give it back would be an error, and leave the client waiting.
             held = {(tp.topic, tp.partition) for tp in self.client.assignment()}
-            self.client.incremental_unassign([tp for tp in gone if (tp.topic, tp.partition) in held])
+            given_back = [tp for tp in gone if (tp.topic, tp.partition) in held]
+            # One that is given back while it is paused would be paused still when it comes again.
+            self.client.resume(given_back)
+            self.client.incremental_unassign(given_back)
 
     def _guarded(self, react: OnPartitions) -> Callable[[Any, list[TopicPartition]], None]:
         """Keep an error of a callback for `raise_failure`; the client would lose it."""
