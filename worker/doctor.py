@@ -40,8 +40,8 @@ def _kafka(settings: Settings) -> list[Finding]:
         return [Finding("broker", False, f"expected an answer from {address}, got {error.args[0].str()}")]
     findings = [Finding("broker", True, f"{address} answers, {len(present)} topics")]
     topics = settings.topics
-    uses = [(topics.sensors, "READ")] + [
-        (name, "WRITE") for name in (topics.predictions, topics.alerts, topics.dead_letters)
+    uses = [(topics.sensors, "READ"), (topics.worker_state, "READ")] + [
+        (name, "WRITE") for name in (topics.predictions, topics.alerts, topics.dead_letters, topics.worker_state)
     ]
     for name, operation in uses:
         if name not in present:

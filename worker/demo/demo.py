@@ -13,7 +13,7 @@ from models.recording import Recording, default_path
 from models.recording import read as read_recording
 from worker.brokers.apache_kafka import ApacheKafka
 from worker.brokers.in_process import InProcessBroker
-from worker.brokers.topics import create_topics
+from worker.brokers.topics import COMPACTED, create_topics
 from worker.demo.player import Player
 from worker.demo.score import Score, Summary, played_events
 from worker.demo.screen import Screen
@@ -133,10 +133,10 @@ def _settings(bootstrap: str, options: DemoOptions) -> Settings:
 @contextmanager
 def _broker(on_apache_kafka: bool) -> Iterator[str]:
     topics = TopicSettings()
-    names = [topics.sensors, topics.predictions, topics.alerts, topics.dead_letters]
+    names = [*topics.model_dump().values()]
     if on_apache_kafka:
         with ApacheKafka() as kafka:
-            create_topics(kafka.bootstrap_servers, dict.fromkeys(names, 4))
+            create_topics(kafka.bootstrap_servers, dict.fromkeys(names, 4), configs={topics.worker_state: COMPACTED})
             yield kafka.bootstrap_servers
     else:
         with InProcessBroker() as broker:
