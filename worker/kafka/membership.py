@@ -4,6 +4,7 @@ Static and cooperative: a worker that comes back within its session finds its pa
 are is told to `worker.kafka.source`; errors of the client are kept here until it asks.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,7 +28,7 @@ _LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.05
 _RENEW_AGAIN_S = 2.0
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
-_BROKER_LOST_S = 60.0
+_EXCUSED_S = 60.0
 _BROKER_LOST = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
 _NOT_YET_RELEASED = {KafkaError.UNRELEASED_INSTANCE_ID}
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
@@ -58,7 +59,8 @@ class Membership:
         self._admin: AdminClient | None = None
         self._failure: StrandwatchError | None = None
         self._look_at: float | None = None
-        self._broker_lost_s = -_BROKER_LOST_S
+        self._excused_at = -_EXCUSED_S
+        self._turned_at = math.inf
         self._renew_at: float | None = None
         self._is_leaving = self._is_handed_over = False
         self._answered = 0
@@ -87,6 +89,15 @@ class Membership:
             on_lost=self._guarded(self._lost),
         )
 
+    def turned(self) -> None:
+        """To be called before every `consume`: one who has slept past its session may have fenced itself."""
+        if self._has_slept():
+            self._excused_at = time.monotonic()
+        self._turned_at = time.monotonic()
+
+    def _has_slept(self) -> bool:
+        return time.monotonic() - self._turned_at > self._settings.kafka.session_timeout_ms / 1000
+
     def renew(self) -> None:
         """Leave the client that is void, and join with another; what it had must have been given up."""
         log.warning("joining the group anew", why="the client was refused and cannot be used any more")
@@ -112,20 +123,20 @@ class Membership:
     def on_error(self, error: KafkaError) -> None:
         """Take an error of the client itself, of whatever kind.
 
-        A static member can be refused for what it did itself: joining again after it has lost its coordinator, it
-        fences the one it was (seen where a broker of three was killed). With a broker lost just before, it is made anew
-        once; otherwise another worker has taken its slot.
+        A static member can be refused for what it did itself: joining again after it has lost its coordinator, or slept
+        past its session, it fences the one it was (seen where a broker of three was killed, and after a sleep). With
+        either just before, it is made anew once; otherwise another worker has taken its slot.
         """
         code, now_s = error.code(), time.monotonic()
-        if code in _BROKER_LOST:
-            self._broker_lost_s = now_s
+        if code in _BROKER_LOST or self._has_slept():
+            self._excused_at = now_s
         if code in _NOT_YET_RELEASED or (is_fatal(error) and "still used by another member" in error.str()):
             self._renew_at = now_s + _RENEW_AGAIN_S
         elif code in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):
             if self._renew_at is not None:
                 return
-            if now_s - self._broker_lost_s < _BROKER_LOST_S:
-                self._broker_lost_s, self._renew_at = -_BROKER_LOST_S, now_s
+            if now_s - self._excused_at < _EXCUSED_S:
+                self._excused_at, self._renew_at = -_EXCUSED_S, now_s
                 return
             self.fail(
                 DeliveryError(

@@ -97,6 +97,7 @@ class Source:
         messages: list[Any] = []
         company: list[Any] = []
         taken_up = self._taken_up
+        self._member.turned()
         if self._member.is_void:
             self._give_up(list(self._next), lost=True)
             self._member.renew()
