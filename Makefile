@@ -95,7 +95,7 @@ recording: $(VENV)/.dev ## the recorded line of the demo anew
 
 SEEDS ?= 5
 KILLS ?= 20
-soak: $(VENV)/.dev ## faults by the hundred, an hour: tests/faults/RESULTS.md
+soak: $(VENV)/.dev ## faults by the hundred, and the table of what came of them: tests/faults/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --seeds $(SEEDS) --kills $(KILLS) $(ARGS)
 
 bench: $(VENV)/.dev ## how fast it is, as ratios: tests/bench/RESULTS.md

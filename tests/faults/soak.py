@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ from support.fault_run import FaultRun
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 
-Scene = Callable[[int], Iterator[FaultRun]]
+Scene = Callable[[int], AbstractContextManager[FaultRun]]
+"""One run of a seed, as a context that yields it before it is judged."""
 
 
 @dataclass
@@ -52,8 +53,8 @@ class Told:
         return differences
 
 
-def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Callable[[int], object]]:
-    """By name: one run of a seed, as a context that yields it before it is judged."""
+def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Scene]:
+    """By name."""
 
     @contextmanager
     def workers(seed: int, partitions: int, play: Callable[[FaultRun, random.Random], None]) -> Iterator[FaultRun]:
@@ -67,7 +68,7 @@ def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Callable[[int],
             play(kafka, run)
             yield run
 
-    found: dict[str, Callable[[int], object]] = {
+    found: dict[str, Scene] = {
         "kills": lambda seed: workers(seed, 3, lambda run, rng: fault_scenes.kills(run, rng, kills)),
         "takeover": lambda seed: workers(seed, 6, fault_scenes.takeover),
         "handover": lambda seed: workers(seed, 6, fault_scenes.handover),
@@ -105,9 +106,9 @@ def main() -> None:
     sys.exit(bool(failures))
 
 
-def _play(name: str, seed: int, scene: Callable[[int], object], told: Told) -> list[str]:
+def _play(name: str, seed: int, scene: Scene, told: Told) -> list[str]:
     try:
-        with scene(seed) as run:  # type: ignore[attr-defined] # each is a context
+        with scene(seed) as run:
             differences = told.take(run)
     except AssertionError as error:
         told.runs, told.wrong = told.runs + 1, told.wrong + 1
