@@ -62,7 +62,7 @@ class Membership:
         self._excused_at = -_EXCUSED_S
         self._turned_at = math.inf
         self._renew_at: float | None = None
-        self._is_leaving = self._is_handed_over = False
+        self._is_leaving = False
         self._answered = 0
         self.has_joined = False
         self.on_assigned: OnPartitions = lambda _: None
@@ -103,7 +103,7 @@ class Membership:
         log.warning("joining the group anew", why="the client was refused and cannot be used any more")
         self.has_joined = False
         self.leave()
-        self._renew_at, self._is_leaving, self._is_handed_over = None, False, False
+        self._renew_at, self._is_leaving = None, False
         self.client = self._make()
         self.join()
 
@@ -179,23 +179,32 @@ class Membership:
         except KafkaException as error:
             self.on_error(error.args[0])
 
-    def hand_over(self) -> None:
+    def hand_over(self, partitions: int) -> None:
         """Give all partitions to the other members at once, where there are any; everything must be committed before.
 
         A static member's partitions are kept for it until its session ends. That is right for one that comes back, and
-        silence where others could go on: one that subscribes to another topic has them taken within a rebalance.
+        silence where others could go on: one that subscribes to another topic has them taken, in the rebalance that
+        follows or, if that only takes them from it, in the one after. It stays until the others have them.
+
+        Args:
+            partitions: of the topic.
         """
         kafka = self._settings.kafka
         if kafka.group_protocol != "classic" or (members_of(self._asking(), kafka.group_id) or 1) == 1:
             return
         self._is_leaving = True
         self._wanted = [self._settings.topics.worker_state]
-        deadline = time.monotonic() + _HAND_OVER_S
+        began_s, left = time.monotonic(), None
         with suppress(KafkaException):
             self.join()
-            while not self._is_handed_over and time.monotonic() < deadline:
+            while left != [] and time.monotonic() - began_s < _HAND_OVER_S + 2 * kafka.heartbeat_ms / 1000:
                 self.client.consume(_LEFT_OVER, _QUIET_S)
-        log.info("partitions handed over" if self._is_handed_over else "partitions not handed over in time")
+                left = partitions_of_nobody(self._asking(), kafka.group_id, self._topic, partitions, but=kafka.member)
+        seconds = round(time.monotonic() - began_s, 3)
+        if left == []:
+            log.info("partitions handed over", seconds=seconds)
+        else:
+            log.warning("partitions not handed over in time", partitions=left, seconds=seconds)
 
     def leave(self) -> None:
         """Leave; a static member keeps its partitions reserved until its session ends.
@@ -224,7 +233,6 @@ class Membership:
     def _assigned(self, assigned: list[TopicPartition]) -> None:
         if self._is_leaving:  # taken only to be given back: the client insists on an answer
             self.client.incremental_assign(assigned)
-            self._is_handed_over = True
             return
         others = [tp for tp in assigned if tp.topic != self._topic]
         if others:

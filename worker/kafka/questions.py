@@ -60,12 +60,23 @@ def bounds_of(client: Consumer, partition: TopicPartition, until_s: float) -> tu
     return int(low), int(high)
 
 
-def partitions_of_nobody(admin: AdminClient, group_id: str, topic: str, partitions: int) -> list[int] | None:
-    """The partitions of a topic that no member of a settled group has; None where that cannot be told now."""
+def partitions_of_nobody(
+    admin: AdminClient, group_id: str, topic: str, partitions: int, *, but: str | None = None
+) -> list[int] | None:
+    """The partitions of a topic that no member of a settled group has; None where that cannot be told now.
+
+    Args:
+        admin: of the cluster.
+        group_id: of the group.
+        topic: whose.
+        partitions: of the topic.
+        but: a static member that does not count.
+    """
     group = _group(admin, group_id)
     if group is None or group.state is not ConsumerGroupState.STABLE:
         return None
-    had = {tp.partition for member in group.members for tp in member.assignment.topic_partitions if tp.topic == topic}
+    others = [member for member in group.members if but is None or member.group_instance_id != but]
+    had = {tp.partition for member in others for tp in member.assignment.topic_partitions if tp.topic == topic}
     return sorted(set(range(partitions)) - had)
 
 

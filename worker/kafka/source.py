@@ -128,7 +128,7 @@ class Source:
     def hand_over(self) -> None:
         """Give the partitions to the other workers at once, if there are any; everything must be committed before."""
         if self._next:
-            self._member.hand_over()
+            self._member.hand_over(self.partitions)
 
     def observe_lag(self) -> None:
         """Refresh the lag of every partition from what the client has seen; asks nobody."""
