@@ -14,8 +14,9 @@ from worker.kafka.exactly_once import ExactlyOnceSink
 from worker.kafka.rewind import Resume, Rewind
 from worker.kafka.sink import AtLeastOnceSink
 from worker.kafka.source import Source
+from worker.loop import Loop
 from worker.metrics import Metrics
-from worker.pipeline import Loop, Pipeline
+from worker.pipeline import Pipeline
 from worker.records import Partition
 from worker.settings import Settings
 from worker.stop import Stop
@@ -112,6 +113,7 @@ def _serve(
     def taken_up(resumes: Mapping[Partition, Resume]) -> None:
         for partition, resume in resumes.items():
             pipeline.restore(partition, resume.state)
+            pipeline.close_former(partition, resume.live_from, resume.former)
             checkpoints.forget(partition)
         sink.begin(resumes)
 

@@ -2,15 +2,14 @@
 
     decode ─► windows ─► batch ─► inference ─► alerts ─► encode
 
-`Pipeline` knows the stages and the metrics, not Kafka: `process` takes raw records and returns what to publish
-and which offsets are done once that is acknowledged. `Loop` turns it between a source and a sink.
+It knows the stages and the metrics, not Kafka: `process` takes raw records and returns what to publish and which
+offsets are done once that is acknowledged. `worker.loop` turns it between a source and a sink.
 """
 
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 import msgspec
 
@@ -18,16 +17,15 @@ from models.manifest import Manifest
 from models.runtime import Predictor
 from models.windows import Outcome
 from worker import __version__
-from worker.health import Health
 from worker.metrics import Metrics
 from worker.records import (
     AlertChange,
+    AlertState,
     DeadLetter,
     GivenUp,
     Outgoing,
     Partition,
     PartitionState,
-    Polled,
     Processed,
     RawRecord,
     Scored,
@@ -54,11 +52,12 @@ class Pipeline:
         self._windows = Windows(manifest.window, sensors)
         self._batcher = Batcher(predictor.batch_sizes, manifest.window.length, sensors)
         self._inference = Inference(predictor)
-        self._alerts = Alerts(manifest.targets, manifest.alert)
+        self._alerts = Alerts(manifest)
         self._encoder = Encoder(manifest, __version__)
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._counted = dict.fromkeys(Outcome, 0)
+        self._owed: dict[Partition, Processed] = {}
 
     def process(self, records: Sequence[RawRecord]) -> Processed:
         """Take records in log order through all stages."""
@@ -94,6 +93,21 @@ class Pipeline:
         self._windows.begin_refill(partition, state.windows, watched, state.since)
         self._alerts.restore(partition, state.alerts)
 
+    def close_former(self, partition: Partition, offset: int, former: Sequence[AlertState]) -> None:
+        """Have `owed` close what another model left open in a partition that is taken up at this offset."""
+        changes = list(self._alerts.closings(former))
+        if changes:
+            self._owed[partition] = Processed([self._alert(change) for change in changes], {partition: offset})
+
+    def owed(self) -> Processed | None:
+        """What is to be published without a record that caused it; None if there is nothing."""
+        if not self._owed:
+            return None
+        every = list(self._owed.values())
+        self._owed.clear()
+        outgoing = [out for one in every for out in one.outgoing]
+        return Processed(outgoing, {place: offset for one in every for place, offset in one.next_offsets.items()})
+
     def refill(self, records: Sequence[RawRecord]) -> None:
         """Take records that were processed before, in log order: windows grow as they did, and nothing is published."""
         block, _ = self._decoder.decode(records)
@@ -102,6 +116,7 @@ class Pipeline:
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition: its strands and their alerts now belong to another worker."""
+        self._owed.pop(partition, None)
         self._windows.drop(partition)
         self._alerts.drop(partition)
 
@@ -139,8 +154,11 @@ class Pipeline:
             self._metrics.predictions.labels(quality).inc()
             yield prediction
         for change in changes:
-            self._metrics.alerts.labels(change.target, change.transition.value, change.severity).inc()
-            yield self._encoder.alert(change)
+            yield self._alert(change)
+
+    def _alert(self, change: AlertChange) -> Outgoing:
+        self._metrics.alerts.labels(change.target, change.transition.value, change.severity).inc()
+        return self._encoder.alert(change)
 
     def _dead_letter(self, letter: DeadLetter) -> Outgoing:
         self._metrics.samples.labels("invalid").inc()
@@ -160,111 +178,3 @@ def identity_of(manifest: Manifest) -> str:
     """Of a model's windows and alerts: what is committed of them is of no use to another."""
     said = [manifest.model_sha256, manifest.targets, manifest.sensor_names, manifest.window]
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:12]
-
-
-class RecordSource(Protocol):
-    """Where records come from; `worker.kafka.source` is one."""
-
-    @property
-    def has_joined(self) -> bool:
-        """Whether the group has answered."""
-
-    @property
-    def is_refilling(self) -> bool:
-        """Whether windows of any partition are not yet whole."""
-
-    def poll(self, limit: int, wait_s: float, company_s: float) -> Polled:
-        """The next records in log order."""
-
-    def observe_lag(self) -> None:
-        """Refresh the lag gauges."""
-
-    def look_after_group(self) -> None:
-        """See to it that every partition is somebody's."""
-
-
-class ResultSink(Protocol):
-    """Where outputs go; `worker.kafka.sink` is one."""
-
-    @property
-    def outstanding(self) -> int:
-        """Outputs not yet acknowledged."""
-
-    def publish(self, processed: Processed, polled_at: float) -> None:
-        """Send a poll's outputs."""
-
-    def tick(self) -> None:
-        """Take acknowledgements; commit if it is time."""
-
-
-class Loop:
-    """Turns until told to stop: poll, process, publish, commit."""
-
-    POLL_LIMIT = 1000
-    FIRST_LIMIT = 50
-    IDLE_WAIT_S = 0.05
-    BUSY_WAIT_S = 0.002
-    """While outputs are under way their acknowledgements, and the commit behind them, should not wait."""
-    OBSERVE_EVERY_S = 1.0
-    TURN_S = 0.5
-    """What a turn may take where the model is slow: a worker that does not poll is taken for dead by its group."""
-
-    def __init__(
-        self, source: RecordSource, pipeline: Pipeline, sink: ResultSink, health: Health, *, company_s: float
-    ) -> None:
-        self._source = source
-        self._pipeline = pipeline
-        self._sink = sink
-        self._health = health
-        self._company_s = company_s
-        self._observe_at = 0.0
-        self._limit = min(self.FIRST_LIMIT, self.POLL_LIMIT)
-        self._was_joined = self._was_refilling = False
-
-    def run(self, should_stop: Callable[[], bool]) -> None:
-        """Work until told to stop.
-
-        Raises:
-            DeliveryError: source or sink cannot go on.
-        """
-        while not should_stop():
-            wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
-            polled = self._source.poll(self._limit, wait_s, self._company_s)
-            polled_at = time.monotonic()
-            if polled.replayed:
-                self._pipeline.refill(polled.replayed)
-            if polled.new:
-                self._sink.publish(self._pipeline.process(polled.new), polled_at)
-            if polled.replayed or polled.new:
-                records = len(polled.replayed) + len(polled.new)
-                self._limit = self._limit_after(records, time.monotonic() - polled_at)
-            self._sink.tick()
-            self._health.turned()
-            self._tell_readiness()
-            if polled_at >= self._observe_at:
-                self._observe_at = polled_at + self.OBSERVE_EVERY_S
-                self._observe()
-
-    def _limit_after(self, records: int, seconds: float) -> int:
-        """As many records as a turn has time for, by the last; at most twice as many as before."""
-        in_time = int(records * self.TURN_S / seconds) if seconds > 0 else self.POLL_LIMIT
-        return max(1, min(in_time, 2 * self._limit, self.POLL_LIMIT))
-
-    def _observe(self) -> None:
-        self._pipeline.observe_strands()
-        self._source.observe_lag()
-        self._source.look_after_group()
-
-    def _tell_readiness(self) -> None:
-        if self._source.is_refilling != self._was_refilling:
-            self._was_refilling = self._source.is_refilling
-            if self._was_refilling:
-                self._health.wait_for("windows", "windows are being refilled from the log")
-            else:
-                self._health.have("windows")
-        if self._source.has_joined != self._was_joined:
-            self._was_joined = self._source.has_joined
-            if self._was_joined:
-                self._health.have("kafka")
-            else:
-                self._health.wait_for("kafka", "its partitions were lost; joining the group again")

@@ -161,6 +161,8 @@ class AlertChange:
     heat_id: str | None
     position_from_m: float | None
     position_to_m: float | None
+    model: str
+    model_sha256: str
     why: str
 
 
@@ -175,6 +177,9 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
         position_from_m: where the rise began.
         position_to_m: at the last prediction.
         probability: of the last prediction.
+        severity: as told at the opening.
+        model: name and version of the model whose alert it is.
+        model_sha256: of its graph.
     """
 
     strand_id: str
@@ -189,6 +194,9 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
     position_from_m: float | None
     position_to_m: float | None
     probability: float
+    severity: Severity
+    model: str
+    model_sha256: str
 
 
 class PartitionState(msgspec.Struct, frozen=True, array_like=True):

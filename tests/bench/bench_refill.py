@@ -18,8 +18,9 @@ from worker.kafka.committed import Committed
 from worker.kafka.committed import encode as as_metadata
 from worker.kafka.rewind import Rewind
 from worker.kafka.source import Source
+from worker.loop import Loop
 from worker.metrics import Metrics
-from worker.pipeline import Loop, Pipeline
+from worker.pipeline import Pipeline
 from worker.records import Origin, PartitionState, RawRecord
 from worker.settings import KafkaSettings, Settings, TopicSettings
 from worker.stages.decode import Decoder

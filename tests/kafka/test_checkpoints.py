@@ -13,8 +13,8 @@ from worker.kafka.committed import Committed, Pointer, pack
 from worker.records import AlertState, PartitionState
 from worker.settings import KafkaSettings, Settings, TopicSettings
 
-THEN = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9)
-NOW = AlertState("p.c.a", "sticker", 1, None, 1, None, 2, 0.9, None, None, None, 0.9)
+THEN = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
+NOW = AlertState("p.c.a", "sticker", 1, None, 1, None, 2, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
 KEPT = PartitionState({"p.c.a": 60}, [THEN])
 
 pytestmark = pytest.mark.parametrize("topics", [1], indirect=True)

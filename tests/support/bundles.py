@@ -80,14 +80,15 @@ def manifest(rules: WindowRules = RULES, sensors: list[Sensor] | None = None, **
     return msgspec.structs.replace(made, **changes)
 
 
-def golden(rules: WindowRules = RULES, sensors: int = len(SENSORS)) -> bundles.Golden:
+def golden(rules: WindowRules = RULES, sensors: int = len(SENSORS), gain: float = GAIN) -> bundles.Golden:
     """Three windows, one with missing values, and their exact answers."""
     windows = np.linspace(-1, 1, 3 * rules.length * sensors, dtype=np.float32).reshape(3, rules.length, sensors)
     windows[1, 0] = np.nan
-    return bundles.Golden(windows, expected(windows))
+    return bundles.Golden(windows, expected(windows, gain))
 
 
-def write_bundle(folder: Path, rules: WindowRules = RULES, **changes: Any) -> Path:
+def write_bundle(folder: Path, rules: WindowRules = RULES, *, gain: float = GAIN, **changes: Any) -> Path:
     """Write the test bundle into `folder`; `changes` go to its manifest."""
-    bundles.write(folder, manifest(rules, **changes), graph(rules).SerializeToString(), golden(rules), {})
+    made = graph(rules, gain=gain).SerializeToString()
+    bundles.write(folder, manifest(rules, **changes), made, golden(rules, gain=gain), {})
     return folder

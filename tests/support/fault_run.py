@@ -23,7 +23,7 @@ from support.uneven_line import RUBBISH, Published, uneven_line
 from support.workers import WorkerProcess, environment
 
 from models import bundle as bundles
-from models.messages import decode_alert, decode_prediction
+from models.messages import Alert, decode_alert, decode_prediction
 
 FAULTY = (str(Path(__file__).with_name("faulty_worker.py")),)
 QUIET_S = 1.0
@@ -166,6 +166,27 @@ class FaultRun:
     def wait_for(self, text: str, slot: int = 0) -> None:
         """Wait until a worker has said so."""
         self._workers[slot].wait_for(text)
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """What was read of alerts, in the order of each partition."""
+        with self._arrived:
+            return list(self._found.alerts)
+
+    def wait_for_open_alerts(self, count: int, model: str, within_s: float = WITHIN_S) -> None:
+        """Wait until as many alerts of a model are open."""
+        with self._arrived:
+            came = self._arrived.wait_for(lambda: len(self._open_alerts(model)) >= count, within_s)
+        assert came, f"{self._open_alerts(model)} open\n{self.logs()}"
+
+    def open_alerts(self, model: str) -> set[str]:
+        """By a reader, those of a model that are open."""
+        with self._arrived:
+            return self._open_alerts(model)
+
+    def _open_alerts(self, model: str) -> set[str]:
+        last = {one.alert_id: one.state for one in self._found.alerts if one.model == model}
+        return {name for name, state in last.items() if state == "open"}
 
     def wait_for_partitions(self, count: int, slot: int, within_s: float) -> None:
         """Wait until a worker has so many, by its own metrics."""

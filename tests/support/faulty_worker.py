@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from worker import cli, pipeline
+from worker import cli, loop
 from worker.errors import DeliveryError
 from worker.kafka import exactly_once, rewind, source, transactional_producer
 from worker.pipeline import Pipeline
@@ -162,7 +162,7 @@ def trusts_its_producer() -> None:
 
 def slow_refill() -> None:
     """Nothing is wrong but that windows are refilled record by record, 20 ms each."""
-    pipeline.Loop.POLL_LIMIT = 1
+    loop.Loop.POLL_LIMIT = 1
 
     def make(refill: Callable[..., Any]) -> Callable[..., Any]:
         def slowly(self: Any, records: Any) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from models.errors import ContractError, mismatch
 from worker.records import AlertState, PartitionState
 
-FORMAT = 2
+FORMAT = 3
 
 LONGEST = 4000
 """Characters of metadata: a broker takes 4,096 unless `offset.metadata.max.bytes` says otherwise."""

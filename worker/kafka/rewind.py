@@ -6,7 +6,7 @@
 What the log no longer has is said, and shows as `warming` predictions; nothing is made up for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import TopicPartition
@@ -15,7 +15,7 @@ from models.errors import ContractError
 from worker import logs
 from worker.errors import StartupError
 from worker.kafka.committed import Committed, decode
-from worker.records import Partition, PartitionState
+from worker.records import AlertState, Partition, PartitionState
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -35,12 +35,14 @@ class Resume:
         live_from: offset from which records are new; those before it refill windows.
         state: at `live_from`.
         is_fresh: whether the group had no offset there; the one begun at is to be committed.
+        former: alerts of another model, to be closed.
     """
 
     read_from: int
     live_from: int
     state: PartitionState = EMPTY
     is_fresh: bool = False
+    former: Sequence[AlertState] = ()
 
 
 class Rewind:
@@ -82,7 +84,7 @@ class Rewind:
             self._begun[committed.topic, committed.partition] = start
             return Resume(start, start, is_fresh=True)
         self._begun.pop((committed.topic, committed.partition), None)
-        state = self._state(where, committed, partitions)
+        state, former = self._state(where, committed, partitions)
         offset = committed.offset
         if not low <= offset <= high:
             start = low if offset < low else high
@@ -90,7 +92,7 @@ class Rewind:
                 "the log no longer has our offset; records in between are gone and windows start anew",
                 partition=committed.partition, wanted=offset, low=low, high=high, going_on_at=start,
             )  # fmt: skip
-            return Resume(start, start, PartitionState({}, state.alerts))
+            return Resume(start, start, PartitionState({}, state.alerts), former=former)
         oldest = max(low, offset - MOST_REPLAYED)
         windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest}
         if len(windows) < len(state.windows):
@@ -100,7 +102,7 @@ class Rewind:
             )  # fmt: skip
         since = None if state.since is None else max(state.since, oldest)
         state = PartitionState(windows, state.alerts, since)
-        return Resume(state.begins(offset), offset, state)
+        return Resume(state.begins(offset), offset, state, former=former)
 
     def _start(self, where: str, low: int, high: int) -> int:
         rule = self._settings.start_from
@@ -113,25 +115,29 @@ class Rewind:
         log.warning("no committed offset", partition=where, start_from=rule, offset=start, low=low, high=high)
         return start
 
-    def _state(self, where: str, committed: TopicPartition, partitions: int) -> PartitionState:
+    def _state(
+        self, where: str, committed: TopicPartition, partitions: int
+    ) -> tuple[PartitionState, Sequence[AlertState]]:
+        """The state to take over, and alerts of another model."""
         if not committed.metadata:
             log.warning("no state with the committed offset; windows start warming", partition=where)
-            return EMPTY
+            return EMPTY, ()
         try:
             found = decode(committed.metadata)
         except ContractError as error:
             log.warning("the committed state cannot be read; windows start warming", partition=where, why=str(error))
-            return EMPTY
+            return EMPTY, ()
         if found.partitions != partitions:
             raise StartupError(
                 f"expected {found.partitions} partitions of {committed.topic} as when group "
                 f"`{self._settings.kafka.group_id}` last committed, got {partitions}: a strand's scans may lie in "
                 "another partition now than those of its window; begin with another kafka.group_id"
             )
+        state = self._whole((committed.topic, committed.partition), committed.offset, found)
         if found.model != self._model:
             log.warning(
-                "the committed state is of another model; windows start warming",
-                partition=where, expected=self._model, got=found.model,
+                "the committed state is of another model; windows start warming and its alerts are closed",
+                partition=where, expected=self._model, got=found.model, alerts=len(state.alerts),
             )  # fmt: skip
-            return EMPTY
-        return self._whole((committed.topic, committed.partition), committed.offset, found)
+            return EMPTY, state.alerts
+        return state, ()

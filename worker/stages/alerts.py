@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.alerting import AlertMachine, AlertPolicy, Transition
+from models.manifest import Manifest
 from worker.records import AlertChange, AlertState, DueScan, GivenUp, Partition, Scored
 
 
@@ -22,10 +23,11 @@ class _Alert:
 class Alerts:
     """The alerts of all strands of this worker."""
 
-    def __init__(self, targets: Sequence[str], policies: Mapping[str, AlertPolicy]) -> None:
-        """`targets`: in the order of the model's output."""
-        self._targets = tuple(targets)
-        self._policies = policies
+    def __init__(self, manifest: Manifest) -> None:
+        """`manifest`: of the model; its targets are in the order of its output."""
+        self._targets = tuple(manifest.targets)
+        self._policies: Mapping[str, AlertPolicy] = manifest.alert
+        self._model, self._sha256 = manifest.model, manifest.model_sha256
         self._partitions: dict[Partition, dict[str, list[_Alert]]] = {}
 
     def advance(self, entry: Scored | GivenUp) -> Iterator[AlertChange]:
@@ -42,7 +44,7 @@ class Alerts:
     def states(self, partition: Partition) -> list[AlertState]:
         """Every alert of a partition that is not idle; those that are will do what new ones would."""
         return [
-            _state(strand_id, target, alert)
+            self._state(strand_id, target, alert)
             for strand_id, alerts in self._partitions.get(partition, {}).items()
             for target, alert in zip(self._targets, alerts, strict=True)
             if not alert.machine.is_idle
@@ -55,6 +57,28 @@ class Alerts:
             self._of(partition, state.strand_id)[self._targets.index(state.target)] = _alert(
                 state, self._policies[state.target]
             )
+
+    def closings(self, former: Sequence[AlertState]) -> Iterator[AlertChange]:
+        """Close what another model left open: it will not say any more, and what it saw is not known to last."""
+        for state in former:
+            if state.opened_at_ms is not None:
+                yield AlertChange(
+                    transition=Transition.CLOSED,
+                    strand_id=state.strand_id,
+                    target=state.target,
+                    severity=state.severity,
+                    probability=state.probability,
+                    peak=state.peak,
+                    opened_at_ms=state.opened_at_ms,
+                    event_time_ms=state.last_ms or state.opened_at_ms,
+                    closed_at_ms=state.last_ms or state.opened_at_ms,
+                    heat_id=state.heat_id,
+                    position_from_m=state.position_from_m,
+                    position_to_m=state.position_to_m,
+                    model=state.model,
+                    model_sha256=state.model_sha256,
+                    why=f"{state.model} no longer watches it, {self._model} does",
+                )
 
     def _of(self, partition: Partition, strand_id: str) -> list[_Alert]:
         strands = self._partitions.setdefault(partition, {})
@@ -75,7 +99,8 @@ class Alerts:
             if transition is Transition.OPENED:
                 alert.opened_at_ms, alert.heat_id = scan.event_time_ms, scan.heat_id
             if transition is not None:
-                yield _change(alert, transition, scan.strand_id, target, scan.event_time_ms, _why(alert, transition))
+                why = _why(alert, transition)
+                yield self._change(alert, transition, scan.strand_id, target, scan.event_time_ms, why)
 
     def _give_up(self, given_up: GivenUp) -> Iterator[AlertChange]:
         strands = self._partitions.get(given_up.origin.partition, {})
@@ -84,25 +109,48 @@ class Alerts:
         for target, alert in zip(self._targets, alerts, strict=False):
             transition = alert.machine.give_up()
             if transition is not None:
-                yield _change(alert, transition, given_up.strand_id, target, given_up.event_time_ms, given_up.why)
+                yield self._change(alert, transition, given_up.strand_id, target, given_up.event_time_ms, given_up.why)
 
+    def _state(self, strand_id: str, target: str, alert: _Alert) -> AlertState:
+        machine = alert.machine
+        return AlertState(
+            strand_id=strand_id,
+            target=target,
+            above_since_ms=machine.above_since_ms,
+            below_since_ms=machine.below_since_ms,
+            opened_at_ms=machine.opened_at_ms,
+            closed_at_ms=machine.closed_at_ms,
+            last_ms=machine.last_ms,
+            peak=machine.peak,
+            heat_id=alert.heat_id,
+            position_from_m=alert.position_from_m,
+            position_to_m=alert.position_to_m,
+            probability=alert.probability,
+            severity=machine.policy.severity,
+            model=self._model,
+            model_sha256=self._sha256,
+        )
 
-def _state(strand_id: str, target: str, alert: _Alert) -> AlertState:
-    machine = alert.machine
-    return AlertState(
-        strand_id=strand_id,
-        target=target,
-        above_since_ms=machine.above_since_ms,
-        below_since_ms=machine.below_since_ms,
-        opened_at_ms=machine.opened_at_ms,
-        closed_at_ms=machine.closed_at_ms,
-        last_ms=machine.last_ms,
-        peak=machine.peak,
-        heat_id=alert.heat_id,
-        position_from_m=alert.position_from_m,
-        position_to_m=alert.position_to_m,
-        probability=alert.probability,
-    )
+    def _change(
+        self, alert: _Alert, transition: Transition, strand_id: str, target: str, event_time_ms: int, why: str
+    ) -> AlertChange:
+        return AlertChange(
+            transition=transition,
+            strand_id=strand_id,
+            target=target,
+            severity=alert.machine.policy.severity,
+            probability=alert.probability,
+            peak=alert.machine.peak,
+            opened_at_ms=alert.opened_at_ms,
+            event_time_ms=event_time_ms,
+            closed_at_ms=alert.machine.closed_at_ms if transition is Transition.CLOSED else None,
+            heat_id=alert.heat_id,
+            position_from_m=alert.position_from_m,
+            position_to_m=alert.position_to_m,
+            model=self._model,
+            model_sha256=self._sha256,
+            why=why,
+        )
 
 
 def _alert(state: AlertState, policy: AlertPolicy) -> _Alert:
@@ -122,26 +170,6 @@ def _alert(state: AlertState, policy: AlertPolicy) -> _Alert:
         position_to_m=state.position_to_m,
         opened_at_ms=state.opened_at_ms or 0,
         probability=state.probability,
-    )
-
-
-def _change(
-    alert: _Alert, transition: Transition, strand_id: str, target: str, event_time_ms: int, why: str
-) -> AlertChange:
-    return AlertChange(
-        transition=transition,
-        strand_id=strand_id,
-        target=target,
-        severity=alert.machine.policy.severity,
-        probability=alert.probability,
-        peak=alert.machine.peak,
-        opened_at_ms=alert.opened_at_ms,
-        event_time_ms=event_time_ms,
-        closed_at_ms=alert.machine.closed_at_ms if transition is Transition.CLOSED else None,
-        heat_id=alert.heat_id,
-        position_from_m=alert.position_from_m,
-        position_to_m=alert.position_to_m,
-        why=why,
     )
 
 

@@ -47,7 +47,7 @@ class Encoder:
             span = PositionRange(change.position_from_m, change.position_to_m)
         is_open = change.transition is Transition.OPENED
         message = Alert(
-            alert_id=alert_id(change.strand_id, change.target, self._sha256, change.opened_at_ms),
+            alert_id=alert_id(change.strand_id, change.target, change.model_sha256, change.opened_at_ms),
             strand_id=change.strand_id,
             target=change.target,
             state="open" if is_open else "closed",
@@ -60,8 +60,8 @@ class Encoder:
             strand_position_range_m=span,
             heat_id=change.heat_id,
             top_sensors=[],
-            model=self._model,
-            model_sha256=self._sha256,
+            model=change.model,
+            model_sha256=change.model_sha256,
             message=f"{change.target} {'suspected' if is_open else 'over'} on {change.strand_id}: {change.why}",
         )
         return Outgoing("alerts", change.strand_id.encode(), encode(message))

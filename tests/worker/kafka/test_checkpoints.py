@@ -19,6 +19,7 @@ def alerts(count: int) -> list[AlertState]:
         AlertState(
             f"plant1.c{number}.s{rng.randrange(10**6)}", "sticker", rng.randrange(10**12), None,
             rng.randrange(10**12), None, rng.randrange(10**12), rng.random(), None, rng.random(), rng.random(), 0.5,
+            "critical", "m@1", "ab",
         )
         for number in range(count)
     ]  # fmt: skip

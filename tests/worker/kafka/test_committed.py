@@ -27,6 +27,9 @@ ALERTS = st.builds(
     position_from_m=st.none() | st.floats(0, 1e6),
     position_to_m=st.none() | st.floats(0, 1e6),
     probability=st.floats(0, 1),
+    severity=st.sampled_from(["advisory", "critical"]),
+    model=st.text(min_size=1, max_size=20),
+    model_sha256=st.text("0123456789abcdef", min_size=12, max_size=12),
 )
 STATES = st.builds(
     PartitionState,
@@ -88,5 +91,6 @@ def test_another_format_is_refused_by_its_number() -> None:
 def test_a_hundred_strands_and_ten_alerts_fit() -> None:
     windows = {f"plant1.c{number // 6}.s{number % 6}": 10**9 + 137 * number % 24_000 for number in range(100)}
     alert = AlertState("plant1.c3.s2", "sticker", 1764000000500, None, 1764000001500, None, 1764000009500, 0.87654321,
-                       "H20417", 412.35, 418.2, 0.7654321)  # fmt: skip
+                       "H20417", 412.35, 418.2, 0.7654321,
+                       "critical", "casting-cnn-lstm@1.2.0", "ab12ab12ab12")  # fmt: skip
     assert len(encode(Committed("ab12ab12ab12", 6, PartitionState(windows, [alert] * 10)))) < 1500

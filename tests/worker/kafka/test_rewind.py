@@ -10,7 +10,7 @@ from worker.kafka.rewind import EMPTY, Resume, Rewind
 from worker.records import AlertState, Partition, PartitionState
 from worker.settings import KafkaSettings, Settings
 
-ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9)
+ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
 STATE = PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT])
 
 
@@ -57,7 +57,6 @@ def test_without_an_offset_refuses_if_told_so() -> None:
     [
         ("", "no state with the committed offset"),
         ("written by hand", "the committed state cannot be read"),
-        (encode(Committed("another", 6, STATE)), "the committed state is of another model"),
     ],
 )
 def test_what_cannot_be_taken_over_starts_warming_and_says_so(
@@ -65,6 +64,13 @@ def test_what_cannot_be_taken_over_starts_warming_and_says_so(
 ) -> None:
     assert resume(metadata=metadata) == Resume(100, 100, EMPTY)
     assert said in capsys.readouterr().out
+
+
+def test_of_another_models_state_only_its_alerts_are_told_to_close_them(capsys: pytest.CaptureFixture[str]) -> None:
+    others = encode(Committed("another", 6, STATE))
+    assert resume(metadata=others) == Resume(100, 100, EMPTY, former=[ALERT])
+    assert "the committed state is of another model" in capsys.readouterr().out
+    assert resume(metadata=others, low=120) == Resume(120, 120, EMPTY, former=[ALERT])
 
 
 def test_other_partitions_are_refused_and_the_remedy_told() -> None:

@@ -16,7 +16,8 @@ from worker.stages.alerts import Alerts
 from worker.stages.encode import Encoder
 
 SHA = "ab" * 32
-ENCODER = Encoder(manifest(files={"model.onnx": SHA, "golden.npz": SHA}), "1.2.3")
+FILES = {"model.onnx": SHA, "golden.npz": SHA}
+ENCODER = Encoder(manifest(files=FILES), "1.2.3")
 
 
 def given_up(second: int, last_s: int = 2) -> GivenUp:
@@ -45,8 +46,8 @@ def changes(alerts: Alerts, *entries: Scored | GivenUp) -> list[AlertChange]:
     return [change for entry in entries for change in alerts.advance(entry)]
 
 
-def fresh() -> Alerts:
-    return Alerts(["sticker"], {"sticker": POLICY})
+def fresh(policy: AlertPolicy = POLICY) -> Alerts:
+    return Alerts(manifest(files=FILES, alert={"sticker": policy}))
 
 
 def test_opening_tells_where_and_in_which_heat_the_rise_began() -> None:
@@ -87,7 +88,7 @@ def test_alerts_of_different_strands_are_their_own() -> None:
 
 def test_cooldown_outlives_a_restarted_window_and_agrees_with_the_trainers_judge() -> None:
     policy = AlertPolicy(0.7, 0.5, on_delay_ms=1000, off_delay_ms=2000, cooldown_ms=300_000)
-    alerts = Alerts(["sticker"], {"sticker": policy})
+    alerts = fresh(policy)
     times = [*range(1, 21), *range(40, 400)]
     entries = [scored(second, 0.9) for second in times]
     found = changes(alerts, *entries[:20], given_up(40, last_s=20), *entries[20:])
@@ -177,3 +178,18 @@ def test_dead_letter_keeps_key_and_bytes_and_tells_where_they_stood() -> None:
         "reason": "encoding", "detail": "x" * 500, "topic": "casting.sensors", "partition": "3", "offset": "77",
         "worker_version": "1.2.3",
     }  # fmt: skip
+
+
+def test_what_another_model_left_open_is_closed_in_its_name_and_nothing_else_of_it() -> None:
+    alerts = fresh()
+    rises = changes(alerts, scored(1, 0.9, "p.c.a"), scored(2, 0.8, "p.c.a"), scored(2, 0.9, "p.c.b"))
+    (opened,) = [decode_alert(ENCODER.alert(change).value or b"") for change in rises]
+    other = "cd" * 32
+    successor = manifest(version="2", files={"model.onnx": other, "golden.npz": other})
+    (change,) = Alerts(successor).closings(alerts.states(("t", 0)))
+    closed = decode_alert(Encoder(successor, "1.2.3").alert(change).value or b"")
+    told = (closed.alert_id, closed.state, closed.model, closed.model_sha256, closed.severity)
+    assert told == (opened.alert_id, "closed", "test@1", SHA[:12], "critical")
+    assert (closed.opened_at_ms, closed.closed_at_ms, closed.event_time_ms) == (2000, 2000, 2000)
+    assert (closed.probability, closed.peak_probability, closed.heat_id) == (0.8, 0.9, "H2")
+    assert closed.message == "sticker over on p.c.a: test@1 no longer watches it, test@2 does"

@@ -1,0 +1,119 @@
+"""The turns of the worker: poll, process, publish, commit, between a source and a sink that it knows by their ports."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from worker.health import Health
+from worker.pipeline import Pipeline
+from worker.records import Polled, Processed
+
+
+class RecordSource(Protocol):
+    """Where records come from; `worker.kafka.source` is one."""
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether the group has answered."""
+
+    @property
+    def is_refilling(self) -> bool:
+        """Whether windows of any partition are not yet whole."""
+
+    def poll(self, limit: int, wait_s: float, company_s: float) -> Polled:
+        """The next records in log order."""
+
+    def observe_lag(self) -> None:
+        """Refresh the lag gauges."""
+
+    def look_after_group(self) -> None:
+        """See to it that every partition is somebody's."""
+
+
+class ResultSink(Protocol):
+    """Where outputs go; `worker.kafka.sink` is one."""
+
+    @property
+    def outstanding(self) -> int:
+        """Outputs not yet acknowledged."""
+
+    def publish(self, processed: Processed, polled_at: float) -> None:
+        """Send a poll's outputs."""
+
+    def tick(self) -> None:
+        """Take acknowledgements; commit if it is time."""
+
+
+class Loop:
+    """Turns until told to stop: poll, process, publish, commit."""
+
+    POLL_LIMIT = 1000
+    FIRST_LIMIT = 50
+    IDLE_WAIT_S = 0.05
+    BUSY_WAIT_S = 0.002
+    """While outputs are under way their acknowledgements, and the commit behind them, should not wait."""
+    OBSERVE_EVERY_S = 1.0
+    TURN_S = 0.5
+    """What a turn may take where the model is slow: a worker that does not poll is taken for dead by its group."""
+
+    def __init__(
+        self, source: RecordSource, pipeline: Pipeline, sink: ResultSink, health: Health, *, company_s: float
+    ) -> None:
+        self._source = source
+        self._pipeline = pipeline
+        self._sink = sink
+        self._health = health
+        self._company_s = company_s
+        self._observe_at = 0.0
+        self._limit = min(self.FIRST_LIMIT, self.POLL_LIMIT)
+        self._was_joined = self._was_refilling = False
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Work until told to stop.
+
+        Raises:
+            DeliveryError: source or sink cannot go on.
+        """
+        while not should_stop():
+            wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
+            polled = self._source.poll(self._limit, wait_s, self._company_s)
+            polled_at = time.monotonic()
+            if (owed := self._pipeline.owed()) is not None:
+                self._sink.publish(owed, polled_at)
+            if polled.replayed:
+                self._pipeline.refill(polled.replayed)
+            if polled.new:
+                self._sink.publish(self._pipeline.process(polled.new), polled_at)
+            if polled.replayed or polled.new:
+                records = len(polled.replayed) + len(polled.new)
+                self._limit = self._limit_after(records, time.monotonic() - polled_at)
+            self._sink.tick()
+            self._health.turned()
+            self._tell_readiness()
+            if polled_at >= self._observe_at:
+                self._observe_at = polled_at + self.OBSERVE_EVERY_S
+                self._observe()
+
+    def _limit_after(self, records: int, seconds: float) -> int:
+        """As many records as a turn has time for, by the last; at most twice as many as before."""
+        in_time = int(records * self.TURN_S / seconds) if seconds > 0 else self.POLL_LIMIT
+        return max(1, min(in_time, 2 * self._limit, self.POLL_LIMIT))
+
+    def _observe(self) -> None:
+        self._pipeline.observe_strands()
+        self._source.observe_lag()
+        self._source.look_after_group()
+
+    def _tell_readiness(self) -> None:
+        if self._source.is_refilling != self._was_refilling:
+            self._was_refilling = self._source.is_refilling
+            if self._was_refilling:
+                self._health.wait_for("windows", "windows are being refilled from the log")
+            else:
+                self._health.have("windows")
+        if self._source.has_joined != self._was_joined:
+            self._was_joined = self._source.has_joined
+            if self._was_joined:
+                self._health.have("kafka")
+            else:
+                self._health.wait_for("kafka", "its partitions were lost; joining the group again")
