@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import test_mutants
 from support import fault_scenes
 from support.bundles import write_bundle
 from support.fault_run import FaultRun
+from support.mutant_scenes import SCENES
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 
@@ -57,8 +57,10 @@ def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Scene]:
     """By name."""
 
     @contextmanager
-    def workers(seed: int, partitions: int, play: Callable[[FaultRun, random.Random], None]) -> Iterator[FaultRun]:
-        with fault_scenes.line(1, partitions, bundle, seed) as (_, run):
+    def workers(
+        seed: int, partitions: int, play: Callable[[FaultRun, random.Random], None], per_s: float = 600.0
+    ) -> Iterator[FaultRun]:
+        with fault_scenes.line(1, partitions, bundle, seed, per_s=per_s) as (_, run):
             play(run, random.Random(seed))
             yield run
 
@@ -72,6 +74,8 @@ def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Scene]:
         "kills": lambda seed: workers(seed, 3, lambda run, rng: fault_scenes.kills(run, rng, kills)),
         "takeover": lambda seed: workers(seed, 6, fault_scenes.takeover),
         "handover": lambda seed: workers(seed, 6, fault_scenes.handover),
+        "scale": lambda seed: workers(seed, 6, lambda run, _: fault_scenes.scale(run), per_s=2000),
+        "restless": lambda seed: workers(seed, 6, lambda run, _: fault_scenes.restless(run, 60)),
         "roles": lambda seed: brokers(seed, 3, fault_scenes.every_role),
         "rolling": lambda seed: brokers(seed, 3, fault_scenes.rolling),
         "down busy": lambda seed: brokers(seed, 1, lambda k, run: fault_scenes.down(k, run, 15, busy=True)),
@@ -120,10 +124,10 @@ def _play(name: str, seed: int, scene: Scene, told: Told) -> list[str]:
 def _mutants(bundle: Path) -> dict[str, str]:
     """Every mutant in its scene, and the first difference."""
     caught: dict[str, str] = {}
-    for name, scene in test_mutants.SCENES.items():
-        with fault_scenes.line(1, 3, bundle, 11, is_begun=False) as (_, run):
-            scene(run, MUTANT=name)
-            caught[name] = next(iter(run.differences(15)), "**nothing**")[:160].replace("|", "/")
+    for name, scene in SCENES.items():
+        with fault_scenes.line(1, scene.partitions, bundle, 11, is_begun=False, line=scene.line()) as (_, run):
+            scene.play(run, MUTANT=name)
+            caught[name] = next(iter(run.differences(scene.within_s)), "**nothing**")[:160].replace("|", "/")
             print(f"{name}: {caught[name]}", file=sys.stderr, flush=True)
     return caught
 

@@ -45,6 +45,7 @@ class FaultRun:
 
     Attributes:
         topics: its own.
+        line: what is published.
         kills: how many workers were killed.
         ended: what workers said last that ended of themselves.
         progress_s: what was done, and how long after it all partitions answered scans published since.
@@ -63,7 +64,7 @@ class FaultRun:
         self._published: list[Published] = []
         self._letters: list[Letter] = []
         self._per_s = per_s
-        self._line = uneven_line(seed) if line is None else line
+        self.line = uneven_line(seed) if line is None else line
         self._workers: dict[int, WorkerProcess] = {}
         self._found = Found()
         self._newest_s = 0.0
@@ -256,7 +257,7 @@ class FaultRun:
             f"log ends {ends}, read again {self.read_again[:5]}, published {len(self._published)}, "
             f"predictions read {len(self._found.predictions)}"
         )
-        lines = [f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-15:]]
+        lines = [f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-60:]]
         return "\n".join([f"{counts}, committed {self._highest}", *lines])
 
     def wait_until_quiet(self) -> None:
@@ -271,7 +272,7 @@ class FaultRun:
              "linger.ms": 2, "message.timeout.ms": 300_000}
         )  # fmt: skip
         began_s = time.monotonic()
-        for record in self._line:
+        for record in self.line:
             if self._is_published.wait(max(0.0, began_s + len(self._published) / self._per_s - time.monotonic())):
                 break
             self._flows.wait()

@@ -78,6 +78,30 @@ def handover(run: FaultRun, rng: random.Random) -> None:
     run.wait_for_progress(struck_s, "told to stop, and another goes on")
 
 
+def scale(run: FaultRun) -> None:
+    """One worker becomes four, and one again."""
+    for slot in (1, 2, 3):
+        run.start(slot=slot)
+        run.wait_for(r'"partitions": {"', slot=slot)
+        run.wait_for_progress(time.monotonic(), "another worker has joined, up to four")
+    for slot in (2, 0, 3):
+        struck_s = time.monotonic()
+        run.stop(slot)
+        run.wait_for_progress(struck_s, "one told to stop, down from four to one")
+
+
+def restless(run: FaultRun, seconds: float) -> None:
+    """A second worker comes and goes: a rebalance or two every other second."""
+    ends_s = time.monotonic() + seconds
+    while (began_s := time.monotonic()) < ends_s:
+        run.start(slot=1)
+        run.wait_for("partitions assigned", slot=1)
+        run.wait_s(began_s + 2 - time.monotonic())
+        struck_s = time.monotonic()
+        run.stop(1)
+        run.wait_for_progress(struck_s, "one that comes and goes every other second has gone")
+
+
 def every_role(kafka: ApacheKafka, run: FaultRun) -> None:
     """Of three brokers, that with each role is killed and started again."""
     for role, find in ROLES.items():

@@ -251,6 +251,22 @@ def slow_model() -> None:
     replace(inference.Inference, "run", make)
 
 
+def clock_jumps() -> None:
+    """Nothing is wrong but the wall clock: after two seconds an hour ahead, a second later an hour behind."""
+    real = time.time
+    began = real()
+
+    def jumping() -> float:
+        now = real()
+        return now + (0 if now < began + 2 else 3600 if now < began + 3 else -3600)
+
+    time.time = jumping
+    replace(
+        Pipeline, "__init__",
+        lambda init: lambda self, predictor, metrics: init(self, predictor, metrics, jumping),
+    )  # fmt: skip
+
+
 BOOTSTRAP = os.environ.get("STRANDWATCH_KAFKA__BOOTSTRAP_SERVERS", "")
 GROUP = os.environ.get("STRANDWATCH_KAFKA__GROUP_ID", "")
 
@@ -262,7 +278,7 @@ MUTANTS: dict[str, Patch] = {
     )
 }  # fmt: skip
 
-OTHERS: tuple[Patch, ...] = (slow_model, slow_refill, trusts_its_producer)
+OTHERS: tuple[Patch, ...] = (clock_jumps, slow_model, slow_refill, trusts_its_producer)
 """Slowed, or without a remedy: nothing that an oracle could tell."""
 
 PLACES: dict[str, tuple[Any, str, bool]] = {

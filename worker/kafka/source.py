@@ -165,11 +165,16 @@ class Source:
         )
 
     def _resumes(self, partitions: list[TopicPartition], patience_s: float) -> dict[Partition, Resume]:
-        """How each partition is to be taken up; asks the broker."""
+        """How each partition is to be taken up; asks the broker.
+
+        Not by the member itself: its questions wait behind its request to join. And a call of it that waits, within a
+        callback of its own, leaves confluent-kafka without the state of the call around it: the next callback of that
+        same `consume` ends the process with `CallState_get: Assertion` (seen).
+        """
         until_s = time.monotonic() + patience_s
-        self.partitions = partitions_of(self.client, self._topic, until_s)
+        self.partitions = partitions_of(self._asker, self._topic, until_s)
         return {
-            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self.client, tp, until_s), self.partitions)
+            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s), self.partitions)
             for tp in committed_of(self._asker, partitions, until_s)
         }
 

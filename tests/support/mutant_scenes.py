@@ -1,0 +1,134 @@
+"""The scene in which each worker broken on purpose gives itself away; a whole one plays it without a difference.
+
+scene = SCENES["skip_refill"]
+with FaultRun(bootstrap, topics, bundle, line=scene.line(), seed=11) as run:    # topics of `scene.partitions`
+    scene.play(run, MUTANT="skip_refill")
+    assert run.differences()
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from support.fault_run import FaultRun
+from support.uneven_line import SENSOR, START_MS, Published
+
+from models.messages import SensorScan, encode
+
+ASLEEP_S = 7
+"""Longer than the session of 3 s, shorter than a transaction's 10 s: the broker gives its partitions away, and would
+still take its commit."""
+
+Play = Callable[..., None]
+"""What is done to a run; named arguments are for the environment of its workers."""
+
+
+class SetBack:
+    """A strand whose clock is set back, another whose window begins among the late scans; then, once told, the rest.
+
+    Read again from the other's beginning, the last of those late scans would be the first of their strand.
+    """
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self._seq = 0
+
+    def __iter__(self) -> Iterator[Published]:
+        for number in range(10):
+            yield self._scan("p1.c1.s1", 600_000 + 500 * number)
+        for number in range(11):  # the tenth begins anew
+            yield self._scan("p1.c1.s1", 500 * number)
+            if number == 4:
+                yield self._scan("p1.c1.s2", 0)
+        self.go_on.wait(60)
+        for number in range(11, 40):
+            yield self._scan("p1.c1.s1", 500 * number)
+            yield self._scan("p1.c1.s2", 500 * (number - 10))
+
+    def _scan(self, strand_id: str, after_ms: int) -> Published:
+        self._seq += 1
+        scan = SensorScan(
+            strand_id=strand_id, event_time_ms=START_MS + after_ms, seq=self._seq, values={SENSOR: 0.001 * self._seq}
+        )
+        return Published(strand_id, encode(scan), scan)
+
+
+def killed_twice(run: FaultRun, **env: str) -> None:
+    """In the middle of the line."""
+    run.restart(**env)
+    for _ in range(2):
+        run.wait_s(0.5)
+        run.restart(**env)
+
+
+def struck(point: str) -> Play:
+    """Killed at a point, and gone on with, by a worker as broken."""
+
+    def play(run: FaultRun, **env: str) -> None:
+        run.restart(**env)
+        run.kill()
+        run.start(**env, FAILPOINT=f"{point}:kill")
+        run.wait_for_end()
+        run.restart(**env)
+
+    return play
+
+
+def aborted(run: FaultRun, **env: str) -> None:
+    """One transaction is refused, as by a group that has moved on."""
+    run.restart(**env, FAILPOINT="before_offsets:15:abort")
+    run.wait_for("struck")
+
+
+def asleep(run: FaultRun, **env: str) -> None:
+    """Slot 0 falls asleep between its outputs and their offsets, slot 1 takes over, slot 0 goes on where it was."""
+    run.restart(**env, FAILPOINT=f"before_offsets:15:pause:{ASLEEP_S}")
+    run.wait_for("struck")
+    run.start(slot=1, **env)
+    run.wait_for("partitions assigned", slot=1)
+    run.wait_for_progress(time.monotonic(), "another took over")
+    run.wait_for("awake")
+
+
+def set_back(run: FaultRun, **env: str) -> None:
+    """Killed where the windows of two strands begin on either side of a clock that was set back."""
+    run.restart(**env)
+    run.wait_for_committed(22)
+    run.kill()
+    assert isinstance(run.line, SetBack)
+    run.line.go_on.set()
+    run.start(**env)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is played.
+
+    Attributes:
+        play: does it.
+        partitions: of the topics.
+        line: makes what is published; None for an uneven line.
+        within_s: for `FaultRun.differences`, of a broken worker.
+    """
+
+    play: Play
+    partitions: int = 3
+    line: Callable[[], Iterable[Published] | None] = lambda: None
+    within_s: float = 15.0
+
+
+SCENES = {
+    "commit_before_produce": Scene(struck("mid_produce:20")),
+    "skip_refill": Scene(killed_twice),
+    "no_rewind": Scene(killed_twice),
+    "no_recovery_after_abort": Scene(aborted),
+    "start_at_latest": Scene(killed_twice),
+    "forget_alerts": Scene(killed_twice),
+    "one_start_for_all": Scene(set_back, partitions=1, line=SetBack),
+    "commit_while_refilling": Scene(struck("after_commit:3")),
+    "offsets_from_position": Scene(killed_twice),
+    "no_transaction_offsets": Scene(struck("between_commits:3")),
+    "accept_zombie": Scene(asleep, within_s=20.0),
+}
+"""By the name of what is broken."""
