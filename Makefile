@@ -95,8 +95,9 @@ recording: $(VENV)/.dev ## the recorded line of the demo anew
 
 SEEDS ?= 5
 KILLS ?= 20
+LONG ?= 0
 soak: $(VENV)/.dev ## faults by the hundred, and the table of what came of them: tests/faults/RESULTS.md
-	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --seeds $(SEEDS) --kills $(KILLS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --seeds $(SEEDS) --kills $(KILLS) --long $(LONG) $(ARGS)
 
 bench: $(VENV)/.dev ## how fast it is, as ratios: tests/bench/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/run.py

@@ -53,7 +53,7 @@ class Told:
         return differences
 
 
-def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Scene]:
+def scenes(bundle: Path, kills: int) -> dict[str, Scene]:
     """By name."""
 
     @contextmanager
@@ -70,7 +70,7 @@ def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Scene]:
             play(kafka, run)
             yield run
 
-    found: dict[str, Scene] = {
+    return {
         "kills": lambda seed: workers(seed, 3, lambda run, rng: fault_scenes.kills(run, rng, kills)),
         "takeover": lambda seed: workers(seed, 6, fault_scenes.takeover),
         "handover": lambda seed: workers(seed, 6, fault_scenes.handover),
@@ -80,10 +80,8 @@ def scenes(bundle: Path, kills: int, *, long: bool) -> dict[str, Scene]:
         "rolling": lambda seed: brokers(seed, 3, fault_scenes.rolling),
         "down busy": lambda seed: brokers(seed, 1, lambda k, run: fault_scenes.down(k, run, 15, busy=True)),
         "down idle": lambda seed: brokers(seed, 1, lambda k, run: fault_scenes.down(k, run, 15, busy=False)),
+        "down long": lambda seed: brokers(seed, 1, lambda k, run: fault_scenes.down(k, run, 120, busy=False)),
     }
-    if long:
-        found["down long"] = lambda seed: brokers(seed, 1, lambda k, run: fault_scenes.down(k, run, 120, busy=False))
-    return found
 
 
 def main() -> None:
@@ -91,18 +89,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="runs of each scene")
     parser.add_argument("--kills", type=int, default=20, help="kills in each run of the scene `kills`")
-    parser.add_argument("--long", action="store_true", help="also an outage of two minutes")
+    parser.add_argument("--long", type=int, default=0, metavar="N", help="runs with an outage of two minutes")
     parser.add_argument("--only", action="append", help="a scene; may be repeated; the page is not written")
     asked = parser.parse_args()
     began_s, told, failures = time.monotonic(), defaultdict(Told), list[str]()
     with tempfile.TemporaryDirectory() as folder:
         bundle = write_bundle(Path(folder) / "test")
-        for name, scene in scenes(bundle, asked.kills, long=asked.long).items():
-            for seed in range(asked.seeds) if not asked.only or name in asked.only else ():
+        for name, scene in scenes(bundle, asked.kills).items():
+            runs = asked.long if name == "down long" else asked.seeds
+            for seed in range(runs) if not asked.only or name in asked.only else ():
                 failures += _play(name, seed, scene, told[name])
         caught = {} if asked.only else _mutants(bundle)
     text = page(
-        told, caught, failures, time.monotonic() - began_s, f"make soak SEEDS={asked.seeds} KILLS={asked.kills}"
+        told,
+        caught,
+        failures,
+        time.monotonic() - began_s,
+        f"make soak SEEDS={asked.seeds} KILLS={asked.kills} LONG={asked.long}",
     )
     print(text)
     if not asked.only:
