@@ -172,10 +172,7 @@ class ExactlyOnceSink:
         began_s, outputs = time.monotonic(), self.outstanding
         if not self._producer.is_open:
             self._producer.begin()
-        offsets = [
-            TopicPartition(topic, number, offset, self.state_text((topic, number), offset, self._keep) or "")
-            for (topic, number), offset in self._reached.items()
-        ]
+        offsets = [self._position(partition, offset) for partition, offset in self._reached.items()]
         self._producer.send_offsets(offsets, self._source.client.consumer_group_metadata())
         self._producer.commit()
         self._metrics.commit.observe(time.monotonic() - began_s)
@@ -188,6 +185,12 @@ class ExactlyOnceSink:
             if outputs >= _BUSY_OUTPUTS
             else max(min(QUIET_COMMIT_S, self._most_s), self._wait_s / 1.5)
         )
+
+    def _position(self, partition: Partition, offset: int) -> TopicPartition:
+        text = self.state_text(partition, offset, self._keep)
+        if text is None:  # an offset without its state would start all its windows warming
+            raise TransactionError("abort", f"the state of partition {partition[1]} could not be kept")
+        return TopicPartition(*partition, offset, text)
 
     def _keep(self, key: bytes, value: bytes) -> tuple[int, int]:
         return self._producer.place(self._topics["worker_state"], key, value)
