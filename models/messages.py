@@ -54,7 +54,10 @@ class SensorScan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model says at one due scan; `probability` is the largest over the targets, null while warming."""
+    """What the model says at one due scan; `probability` is the largest over the targets, null while warming.
+
+    `provider` is ONNX Runtime's; between two of them values may differ in their last digits.
+    """
 
     strand_id: str
     seq: int | None
@@ -67,6 +70,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     quality: PredictionQuality
     missing_fraction: float
     strand_position_m: float | None
+    provider: str = ""
 
 
 class PositionRange(msgspec.Struct, frozen=True, rename={"from_m": "from", "to_m": "to"}):

@@ -24,6 +24,7 @@ from worker.stop import Stop
 log = logs.get(__name__)
 
 _DRAIN_S = 3.0
+_LEAVE_S = 2.0
 
 Sink = AtLeastOnceSink | ExactlyOnceSink
 
@@ -74,8 +75,8 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
                 health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
                 sink.join(stop)
                 pipeline = Pipeline(predictor, metrics)
-                checkpoints = Checkpoints(settings, pipeline.identity, pipeline.state, lambda: source.partitions)
-                source.rewind = Rewind(settings, pipeline.identity, checkpoints.whole)
+                checkpoints = Checkpoints(settings, pipeline.identity, pipeline.state, source.log_of, source.peek)
+                source.rewind = Rewind(settings, pipeline.identity, checkpoints.whole, source.peek.cut)
                 sink.state_text = checkpoints.text
                 _serve(source, sink, pipeline, checkpoints, health, settings.batch.deadline_ms / 1000, stop)
         finally:
@@ -130,10 +131,10 @@ def _serve(
         log.info("stopping")
         if not sink.close(_DRAIN_S):
             raise DeliveryError(
-                f"expected every output acknowledged within {_DRAIN_S:g} s of the signal, got {sink.outstanding} still "
-                "under way or their offsets not committed; their records will be read again"
+                f"expected every output committed before leaving, got {sink.outstanding} still under way or their "
+                "offsets not committed; their records will be read again"
             )
-        source.hand_over()
+        source.hand_over(within_s=stop.left_s() - _LEAVE_S)
     except StrandwatchError:
         # Nothing more is committed, not even in the last revocation: the next start reads on from the last commit.
         source.on_released = lambda partitions, _: sink.release(partitions, lost=True)

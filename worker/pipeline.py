@@ -53,7 +53,7 @@ class Pipeline:
         self._batcher = Batcher(predictor.batch_sizes, manifest.window.length, sensors)
         self._inference = Inference(predictor)
         self._alerts = Alerts(manifest)
-        self._encoder = Encoder(manifest, __version__)
+        self._encoder = Encoder(manifest, __version__, predictor.provider)
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._counted = dict.fromkeys(Outcome, 0)

@@ -63,7 +63,7 @@ class KafkaSettings(_Section):
     @property
     def heartbeat_ms(self) -> int:
         """How often a member asks whether the group changes; so long it may take to notice."""
-        return max(300, self.session_timeout_ms // 10)
+        return max(300, min(1000, self.session_timeout_ms // 10))
 
     @property
     def producer(self) -> str:

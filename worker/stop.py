@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,6 +19,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._asked_at: float | None = None
 
     def __call__(self) -> bool:
         """Whether to stop."""
@@ -25,7 +27,13 @@ class Stop:
 
     def ask(self) -> None:
         """Ask to stop; returns at once."""
+        self._asked_at = self._asked_at or time.monotonic()
         self._event.set()
+
+    def left_s(self) -> float:
+        """Of the time to leave in, seconds."""
+        asked_at = time.monotonic() if self._asked_at is None else self._asked_at
+        return asked_at + LEAVE_WITHIN_S - _MARGIN_S - time.monotonic()
 
     @contextmanager
     def on_signals(self, within_s: float = LEAVE_WITHIN_S) -> Iterator[None]:

@@ -31,6 +31,22 @@ def test_workers_come_and_go(kafka_bootstrap: str, topics: Topics, bundle: Path)
 
 @pytest.mark.extended
 @pytest.mark.parametrize("topics", [6], indirect=True)
+def test_all_are_told_to_stop_and_leave_in_time(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    """Nobody is left to hand over to; and one that comes back alone finds a group that waits for the others."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=10, kafka__session_timeout_ms=10_000) as run:
+        run.restart()
+        run.start(slot=1)
+        run.wait_for(r'"partitions": {"', slot=1)
+        run.stop_all()
+        run.start(slot=0)
+        run.wait_for(r'"partitions": {"')
+        run.stop(0)
+        run.start(slot=0)
+        run.finish(120)
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("topics", [6], indirect=True)
 def test_one_that_comes_and_goes_all_the_time(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
     with FaultRun(kafka_bootstrap, topics, bundle, seed=9) as run:
         run.restart()

@@ -1,5 +1,6 @@
 """Checkpoints read back from the topic, and what is made of those that are gone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from support.kafka_io import publish
 
 from worker.kafka.checkpoints import Checkpoints
 from worker.kafka.committed import Committed, Pointer, pack
+from worker.kafka.peek import Peek
 from worker.records import AlertState, PartitionState
 from worker.settings import KafkaSettings, Settings, TopicSettings
 
@@ -20,18 +22,21 @@ KEPT = PartitionState({"p.c.a": 60}, [THEN])
 pytestmark = pytest.mark.parametrize("topics", [1], indirect=True)
 
 
-def whole(bootstrap: str, topics: Topics, pointer: Pointer, offset: int = 100) -> PartitionState:
+def whole(
+    bootstrap: str, topics: Topics, pointer: Pointer, offset: int = 100, alerts: Sequence[AlertState] = (NOW,)
+) -> PartitionState:
     settings = Settings.model_construct(
         kafka=KafkaSettings(bootstrap_servers=bootstrap, group_id="g"),
         topics=TopicSettings(worker_state=topics.worker_state),
     )
-    checkpoints = Checkpoints(settings, "ab12", lambda _: KEPT, lambda: 6)
-    return checkpoints.whole(("t", 3), offset, Committed("ab12", 6, PartitionState({}, [NOW]), pointer))
+    checkpoints = Checkpoints(settings, "ab12", lambda _: KEPT, lambda _: (6, -1), Peek(settings.kafka))
+    return checkpoints.whole(("t", 3), offset, Committed("ab12", 6, PartitionState({}, list(alerts)), pointer))
 
 
 def test_comes_back_with_the_alerts_that_were_committed_last(kafka_bootstrap: str, topics: Topics) -> None:
     publish(kafka_bootstrap, topics.worker_state, [("g/t/2", b"?"), ("g/t/3", pack(Committed("ab12", 6, KEPT)))])
-    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=100)) == KEPT
+    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=100), alerts=()) == KEPT
+    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=100)) == PartitionState({"p.c.a": 60}, [NOW])
     assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=80)) == PartitionState({"p.c.a": 60}, [NOW], since=80)
 
 
@@ -46,4 +51,5 @@ def test_what_is_another_or_gone_leaves_the_alerts(
     if number == 0:
         admin.delete_records([partition])[partition].result(10)
     assert whole(kafka_bootstrap, topics, Pointer(0, number, at=80)) == PartitionState({}, [NOW])
+    assert whole(kafka_bootstrap, topics, Pointer(0, number, at=100)) == PartitionState({}, [NOW])
     assert "the checkpoint cannot be read; windows start warming" in capsys.readouterr().out

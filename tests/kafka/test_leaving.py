@@ -24,7 +24,7 @@ settings = Settings.model_construct(
     topics=TopicSettings(sensors=sys.argv[3]), start_from="earliest",
 )
 source = Source(settings, Metrics())
-source.rewind = Rewind(settings, "ab12", lambda *_: EMPTY)
+source.rewind = Rewind(settings, "ab12", lambda *_: EMPTY, lambda *_: None)
 source.subscribe()
 print("subscribed", flush=True)
 polling = sys.argv[4] == "polling"

@@ -39,7 +39,7 @@ class Door:
         self.sink = AtLeastOnceSink(self.settings, self.source, Metrics())
         self.source.on_assigned = self.sink.begin
         self.sink.state_text = lambda partition, *_: f"{partition[1]}"
-        self.source.rewind = Rewind(self.settings, "ab12", lambda *_: EMPTY)
+        self.source.rewind = Rewind(self.settings, "ab12", lambda *_: EMPTY, lambda *_: None)
         self.source.subscribe()
 
     def take(self, count: int) -> list[RawRecord]:

@@ -6,6 +6,7 @@ with FaultRun(bootstrap, topics, bundle, seed=7) as run:
     run.finish()                 # raises with everything that is lost, twice, out of order or wrong
 """
 
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -163,6 +164,13 @@ class FaultRun:
         """SIGTERM; it must leave of itself, and as one that has done its work."""
         code, _ = self._workers[slot].terminate()
         assert code == 0, self.logs()
+
+    def stop_all(self) -> None:
+        """SIGTERM to all at once; each must leave of itself."""
+        for worker in self._workers.values():
+            worker.process.send_signal(signal.SIGTERM)
+        codes = [worker.wait_ended() for worker in self._workers.values()]
+        assert codes == [0] * len(codes), self.logs()
 
     def wait_for(self, text: str, slot: int = 0) -> None:
         """Wait until a worker has said so."""

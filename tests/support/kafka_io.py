@@ -77,9 +77,9 @@ def committed_offsets(bootstrap: str, group: str, topic: str, partitions: int) -
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[TopicPartition]:
-    """The same with metadata."""
+    """The same with metadata; what a dead worker left open must have been ended, which takes some 10 s."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     try:
-        return consumer.committed([TopicPartition(topic, partition) for partition in range(partitions)], timeout=10)
+        return consumer.committed([TopicPartition(topic, partition) for partition in range(partitions)], timeout=30)
     finally:
         consumer.close()

@@ -8,26 +8,20 @@ Alerts do not come of reading alone, so they go with every offset; where even th
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from models.errors import ContractError
 from worker import logs
-from worker.kafka import config
 from worker.kafka.committed import LONGEST, Committed, Pointer, encode, pack, unpack
-from worker.kafka.questions import NoAnswerError
-from worker.records import AlertState, Partition, PartitionState
+from worker.kafka.peek import Peek
+from worker.records import Partition, PartitionState
 from worker.settings import Settings
 
 log = logs.get(__name__)
 
 EVERY_S = 5.0
 """Between two checkpoints of a partition; so much more is read again after a restart."""
-
-_ANSWER_S = 10.0
-_GONE = {KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET}
 
 Keep = Callable[[bytes, bytes], tuple[int, int] | None]
 """Writes a record of this key and value to the topic of checkpoints, and says where it stands; None: not yet."""
@@ -49,7 +43,8 @@ class Checkpoints:
         settings: whose group, and the topic.
         identity: of the model served.
         state_of: a partition as it stands.
-        partitions: of the sensors' topic, as last seen.
+        log_of: how many partitions the sensors' topic has, and the leader epoch of the last record of one.
+        peek: reads them back.
         clock: in seconds.
     """
 
@@ -58,13 +53,15 @@ class Checkpoints:
         settings: Settings,
         identity: str,
         state_of: Callable[[Partition], PartitionState],
-        partitions: Callable[[], int],
+        log_of: Callable[[Partition], tuple[int, int]],
+        peek: Peek,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._identity = identity
         self._state_of = state_of
-        self._partitions = partitions
+        self._log_of = log_of
+        self._peek = peek
         self._clock = clock
         self._last: dict[Partition, _Last] = {}
 
@@ -73,17 +70,18 @@ class Checkpoints:
         state = self._state_of(partition)
         last = self._last.get(partition)
         if last is None or self._clock() - last.written_s >= EVERY_S:
-            text = encode(Committed(self._identity, self._partitions(), state))
+            text = encode(self._committed(partition, state))
             if len(text) <= LONGEST:
                 self.forget(partition)
                 return text
             last = self._kept(partition, offset, state, keep)
-        if last is not None and last.pointer.at != offset:
-            text = self._pointing(last.pointer, state.alerts)
+        if last is not None:
+            text = encode(self._committed(partition, PartitionState({}, state.alerts), last.pointer))
             if len(text) <= LONGEST:
                 return text
-            last = self._kept(partition, offset, state, keep)
-        return None if last is None else self._pointing(last.pointer, [])
+            if last.pointer.at != offset:
+                last = self._kept(partition, offset, state, keep)
+        return None if last is None else encode(self._committed(partition, PartitionState({}, []), last.pointer))
 
     def forget(self, partition: Partition) -> None:
         """It was given up or is taken up anew: what was kept of it may have come to nothing with its transaction."""
@@ -98,54 +96,33 @@ class Checkpoints:
         pointer = found.checkpoint
         if pointer is None:
             return found.state
+        topic = self._settings.topics.worker_state
+        record = self._peek.first(topic, pointer.number, pointer.offset)
+        is_it = record is not None and record.offset() == pointer.offset and record.key() == self._key(partition)
         try:
-            kept = unpack(self._read(partition, pointer) or b"")
+            kept = unpack(record.value() if record is not None and is_it else b"")
         except ContractError as error:
-            log.warning("the checkpoint cannot be read; windows start warming", partition=partition[1], why=str(error))
+            log.warning(
+                "the checkpoint cannot be read; windows start warming, and alerts that only it had get no closing",
+                partition=partition[1], at=f"{topic}/{pointer.number}, offset {pointer.offset}", why=str(error),
+            )  # fmt: skip
             return PartitionState({}, found.state.alerts)
         is_now = pointer.at == offset
-        alerts = kept.state.alerts if is_now else found.state.alerts
+        alerts = found.state.alerts or kept.state.alerts if is_now else found.state.alerts
         return PartitionState(kept.state.windows, alerts, None if is_now else pointer.at)
 
     def _kept(self, partition: Partition, offset: int, state: PartitionState, keep: Keep) -> _Last | None:
-        place = keep(self._key(partition), pack(Committed(self._identity, self._partitions(), state)))
+        place = keep(self._key(partition), pack(self._committed(partition, state)))
         if place is None:
             return None
         last = _Last(Pointer(*place, at=offset), self._clock())
         self._last[partition] = last
         return last
 
-    def _pointing(self, pointer: Pointer, alerts: Sequence[AlertState]) -> str:
-        return encode(Committed(self._identity, self._partitions(), PartitionState({}, alerts), pointer))
+    def _committed(self, partition: Partition, state: PartitionState, pointer: Pointer | None = None) -> Committed:
+        partitions, epoch = self._log_of(partition)
+        return Committed(self._identity, partitions, state, pointer, epoch)
 
     def _key(self, partition: Partition) -> bytes:
         topic, number = partition
         return f"{self._settings.kafka.group_id}/{topic}/{number}".encode()
-
-    def _read(self, partition: Partition, pointer: Pointer) -> bytes | None:
-        """The record pointed to; None if it is gone.
-
-        It is committed, for what points to it is; so it need not wait for others' open transactions.
-        """
-        kafka = self._settings.kafka
-        consumer = config.make(
-            Consumer,
-            {**config.stranger(kafka), "isolation.level": "read_uncommitted", "enable.partition.eof": True},
-        )
-        try:
-            consumer.assign([TopicPartition(self._settings.topics.worker_state, pointer.number, pointer.offset)])
-            until_s = time.monotonic() + _ANSWER_S
-            while time.monotonic() < until_s:
-                for message in consumer.consume(1, 0.5):
-                    error = message.error()
-                    if error is None:
-                        is_it = message.offset() == pointer.offset and message.key() == self._key(partition)
-                        return message.value() if is_it else None
-                    if error.code() in _GONE:
-                        return None
-        finally:
-            consumer.close()
-        raise NoAnswerError(
-            f"expected the checkpoint at {self._settings.topics.worker_state}/{pointer.number}, offset "
-            f"{pointer.offset}, got no answer from the broker"
-        )

@@ -46,14 +46,16 @@ class Committed(msgspec.Struct, frozen=True):
         model: its identity, see `worker.pipeline.identity_of`; windows and alerts are of this model.
         partitions: of the topic; a strand lies in another one when they become more.
         state: of the windows and alerts; without windows if there is a checkpoint, and without alerts if that is of
-            this very offset.
+            this very offset and they would be too long.
         checkpoint: of the rest.
+        epoch: leader epoch of the last record taken in; -1 if none was, or it has none.
     """
 
     model: str
     partitions: int
     state: PartitionState
     checkpoint: Pointer | None = None
+    epoch: int = -1
 
 
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
@@ -64,6 +66,7 @@ class _Wire(msgspec.Struct, frozen=True, array_like=True):
     windows: dict[str, int]
     alerts: list[AlertState]
     checkpoint: Pointer | None
+    epoch: int
 
 
 def encode(committed: Committed) -> str:
@@ -96,6 +99,7 @@ def pack(committed: Committed) -> bytes:
         {strand_id: start - first for strand_id, start in starts.items()},
         list(committed.state.alerts),
         committed.checkpoint,
+        committed.epoch,
     )
     packed = zlib.compress(msgspec.msgpack.encode(wire), 6)
     return zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES) + packed
@@ -118,7 +122,7 @@ def unpack(raw: bytes) -> Committed:
     if wire is None:
         raise _refused(f"format {plain[:1]}")
     windows = {strand_id: wire.first + distance for strand_id, distance in wire.windows.items()}
-    return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts), wire.checkpoint)
+    return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts), wire.checkpoint, wire.epoch)
 
 
 def _refused(got: str) -> ContractError:

@@ -122,6 +122,11 @@ def stranger(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str,
     }
 
 
+def peeking(kafka: KafkaSettings) -> dict[str, Any]:
+    """A `stranger` that reads single records, and is told where there is none."""
+    return {**stranger(kafka), "isolation.level": "read_uncommitted", "enable.partition.eof": True}
+
+
 def transactional_producer(kafka: KafkaSettings, on_error: OnError) -> dict[str, Any]:
     """A `producer` with transactions under the slot's name.
 

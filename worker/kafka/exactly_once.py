@@ -140,7 +140,10 @@ class ExactlyOnceSink:
             self._reached.pop(partition, None)
 
     def close(self, budget_s: float) -> bool:
-        """Commit what is under way; says whether that was done. The budget is the client's own."""
+        """Commit what is under way; says whether that was done. The budget is the client's own.
+
+        What a void transaction was made of is not under way: the next owner reads it, as it does what was never read.
+        """
         del budget_s
         if self._void is None and self._reached:
             try:

@@ -4,6 +4,7 @@ Static and cooperative: a worker that comes back within its session finds its pa
 are is told to `worker.kafka.source`; errors of the client are kept here until it asks.
 """
 
+import faulthandler
 import math
 import time
 from collections.abc import Callable
@@ -11,19 +12,18 @@ from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from worker import logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.kafka import config
 from worker.kafka.config import is_fatal
-from worker.kafka.questions import members_of, partitions_of_nobody
+from worker.kafka.group_view import GroupView
 from worker.settings import Settings
 
 log = logs.get(__name__)
 
 _LEAVE_S = 1.5
-_HAND_OVER_S = 3.0
+_WEDGED_S = 20.0
 _LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.05
 _RENEW_AGAIN_S = 2.0
@@ -56,7 +56,7 @@ class Membership:
         self._topic = settings.topics.sensors
         self._wanted = [self._topic]
         self._on_commit = on_commit
-        self._admin: AdminClient | None = None
+        self._group = GroupView(settings.kafka, self.on_error)
         self._failure: StrandwatchError | None = None
         self._look_at: float | None = None
         self._excused_at = -_EXCUSED_S
@@ -102,7 +102,10 @@ class Membership:
         """Leave the client that is void, and join with another; what it had must have been given up."""
         log.warning("joining the group anew", why="the client was refused and cannot be used any more")
         self.has_joined = False
+        # A close has been seen to hang with the interpreter's lock held, which no thread of ours could end.
+        faulthandler.dump_traceback_later(_WEDGED_S, exit=True)
         self.leave()
+        faulthandler.cancel_dump_traceback_later()
         self._renew_at, self._is_leaving = None, False
         self.client = self._make()
         self.join()
@@ -161,7 +164,7 @@ class Membership:
         """
         if self._look_at is None or time.monotonic() < self._look_at or self._renew_at is not None:
             return
-        nobodys = partitions_of_nobody(self._asking(), self._settings.kafka.group_id, self._topic, partitions)
+        nobodys = self._group.partitions_of_nobody(self._topic, partitions)
         if nobodys:
             log.warning("partitions of nobody; joining the group again", partitions=nobodys)
             self._join_again()
@@ -179,27 +182,29 @@ class Membership:
         except KafkaException as error:
             self.on_error(error.args[0])
 
-    def hand_over(self, partitions: int) -> None:
+    def hand_over(self, partitions: int, within_s: float) -> None:
         """Give all partitions to the other members at once, where there are any; everything must be committed before.
 
         A static member's partitions are kept for it until its session ends. That is right for one that comes back, and
         silence where others could go on: one that subscribes to another topic has them taken, in the rebalance that
-        follows or, if that only takes them from it, in the one after. It stays until the others have them.
+        follows or, if that only takes them from it, in the one after. It stays until the others have them, or gives up:
+        who else is leaving, or is gone and still waited for, takes none.
 
         Args:
             partitions: of the topic.
+            within_s: time for it.
         """
-        kafka = self._settings.kafka
-        if kafka.group_protocol != "classic" or (members_of(self._asking(), kafka.group_id) or 1) == 1:
+        kafka, began_s = self._settings.kafka, time.monotonic()
+        if kafka.group_protocol != "classic" or (self._group.members(within_s) or 1) == 1:
             return
         self._is_leaving = True
         self._wanted = [self._settings.topics.worker_state]
-        began_s, left = time.monotonic(), None
+        left = None
         with suppress(KafkaException):
             self.join()
-            while left != [] and time.monotonic() - began_s < _HAND_OVER_S + 2 * kafka.heartbeat_ms / 1000:
+            while left != [] and (left_s := began_s + within_s - time.monotonic()) > 0:
                 self.client.consume(_LEFT_OVER, _QUIET_S)
-                left = partitions_of_nobody(self._asking(), kafka.group_id, self._topic, partitions, but=kafka.member)
+                left = self._group.partitions_of_nobody(self._topic, partitions, but=kafka.member, within_s=left_s)
         seconds = round(time.monotonic() - began_s, 3)
         if left == []:
             log.info("partitions handed over", seconds=seconds)
@@ -225,10 +230,6 @@ class Membership:
 
     def _make(self) -> Consumer:
         return config.make(Consumer, config.consumer(self._settings.kafka, self.on_error, self._on_commit))
-
-    def _asking(self) -> AdminClient:
-        self._admin = self._admin or config.make(AdminClient, config.common(self._settings.kafka, self.on_error))
-        return self._admin
 
     def _assigned(self, assigned: list[TopicPartition]) -> None:
         if self._is_leaving:  # taken only to be given back: the client insists on an answer

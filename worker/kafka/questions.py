@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from worker.errors import DeliveryError
 
 _ANSWER_S = 2.0
-_SHORT_S = 2.0
 _AGAIN_S = 0.1
 
 Answer = TypeVar("Answer")
@@ -58,39 +56,6 @@ def bounds_of(client: Consumer, partition: TopicPartition, until_s: float) -> tu
 
     low, high = _until_answered(ask, f"the bounds of {partition.topic}/{partition.partition}", until_s)
     return int(low), int(high)
-
-
-def partitions_of_nobody(
-    admin: AdminClient, group_id: str, topic: str, partitions: int, *, but: str | None = None
-) -> list[int] | None:
-    """The partitions of a topic that no member of a settled group has; None where that cannot be told now.
-
-    Args:
-        admin: of the cluster.
-        group_id: of the group.
-        topic: whose.
-        partitions: of the topic.
-        but: a static member that does not count.
-    """
-    group = _group(admin, group_id)
-    if group is None or group.state is not ConsumerGroupState.STABLE:
-        return None
-    others = [member for member in group.members if but is None or member.group_instance_id != but]
-    had = {tp.partition for member in others for tp in member.assignment.topic_partitions if tp.topic == topic}
-    return sorted(set(range(partitions)) - had)
-
-
-def members_of(admin: AdminClient, group_id: str) -> int | None:
-    """How many members a group has; None where that cannot be told now."""
-    group = _group(admin, group_id)
-    return None if group is None else len(group.members)
-
-
-def _group(admin: AdminClient, group_id: str) -> Any:
-    try:
-        return admin.describe_consumer_groups([group_id], request_timeout=_SHORT_S)[group_id].result(_SHORT_S)
-    except (KafkaException, TimeoutError):
-        return None
 
 
 def partitions_of(client: Consumer, topic: str, until_s: float) -> int:

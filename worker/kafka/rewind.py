@@ -7,6 +7,7 @@ What the log no longer has is said, and shows as `warming` predictions; nothing 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from confluent_kafka import TopicPartition
@@ -36,6 +37,7 @@ class Resume:
         state: at `live_from`.
         is_fresh: whether the group had no offset there; the one begun at is to be committed.
         former: alerts of another model, to be closed.
+        epoch: leader epoch of the last record taken in; -1 if it is not known.
     """
 
     read_from: int
@@ -43,6 +45,7 @@ class Resume:
     state: PartitionState = EMPTY
     is_fresh: bool = False
     former: Sequence[AlertState] = ()
+    epoch: int = -1
 
 
 class Rewind:
@@ -52,27 +55,48 @@ class Rewind:
         settings: `start_from`, and whose group.
         identity: of the model served; the state of another is not taken over.
         whole: reads what is committed by a pointer only.
+        cut: see `worker.kafka.peek.Peek.cut`.
     """
 
     def __init__(
-        self, settings: Settings, identity: str, whole: Callable[[Partition, int, Committed], PartitionState]
+        self,
+        settings: Settings,
+        identity: str,
+        whole: Callable[[Partition, int, Committed], PartitionState],
+        cut: Callable[[str, int, int, int, int], int | None],
     ) -> None:
         self._settings = settings
         self._model = identity
         self._whole = whole
+        self._cut = cut
         self._begun: dict[tuple[str, int], int] = {}
 
-    def resume(self, committed: TopicPartition, low: int, high: int, partitions: int) -> Resume:
+    def require_partitions(self, committed: Sequence[TopicPartition], partitions: int) -> None:
+        """Hold how many partitions the topic has to what the group has committed in any of them.
+
+        Raises:
+            StartupError: there were others.
+        """
+        for one in committed:
+            with suppress(ContractError):
+                found = decode(one.metadata or "")
+                if found.partitions != partitions:
+                    raise StartupError(
+                        f"expected {found.partitions} partitions of {one.topic} as when group "
+                        f"`{self._settings.kafka.group_id}` last committed, got {partitions}: a strand's scans may lie "
+                        "in another partition now than those of its window; begin with another kafka.group_id"
+                    )
+
+    def resume(self, committed: TopicPartition, low: int, high: int) -> Resume:
         """Decide for one partition.
 
         Args:
             committed: the group's offset and metadata; a negative offset is none.
             low: offset of the first record that the log has.
             high: offset after its last.
-            partitions: of the topic.
 
         Raises:
-            StartupError: there is no offset and `start_from` forbids to go on, or the topic has other partitions now.
+            StartupError: there is no offset and `start_from` forbids to go on.
             NoAnswerError: the broker did not tell.
         """
         where = f"{committed.topic}/{committed.partition}"
@@ -84,7 +108,7 @@ class Rewind:
             self._begun[committed.topic, committed.partition] = start
             return Resume(start, start, is_fresh=True)
         self._begun.pop((committed.topic, committed.partition), None)
-        state, former = self._state(where, committed, partitions)
+        state, former, epoch = self._state(where, committed)
         offset = committed.offset
         if not low <= offset <= high:
             start = low if offset < low else high
@@ -93,6 +117,7 @@ class Rewind:
                 partition=committed.partition, wanted=offset, low=low, high=high, going_on_at=start,
             )  # fmt: skip
             return Resume(start, start, PartitionState({}, state.alerts), former=former)
+        offset = self._uncut(committed, low, epoch)
         oldest = max(low, offset - MOST_REPLAYED)
         windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest}
         if len(windows) < len(state.windows):
@@ -100,9 +125,25 @@ class Rewind:
                 "windows reach further back than what can be read; they start warming",
                 partition=where, strands=len(state.windows) - len(windows), low=low, most_replayed=MOST_REPLAYED,
             )  # fmt: skip
-        since = None if state.since is None else max(state.since, oldest)
+        # What began in a part that was cut off, or was so there, is no more.
+        windows = {strand_id: start for strand_id, start in windows.items() if start < offset}
+        since = None if state.since is None or state.since >= offset else max(state.since, oldest)
         state = PartitionState(windows, state.alerts, since)
-        return Resume(state.begins(offset), offset, state, former=former)
+        return Resume(state.begins(offset), offset, state, former=former, epoch=epoch)
+
+    def _uncut(self, committed: TopicPartition, low: int, epoch: int) -> int:
+        """The committed offset, or where the log was cut off below it and written anew."""
+        if epoch < 0 or committed.offset <= low:
+            return int(committed.offset)
+        cut = self._cut(committed.topic, committed.partition, low, committed.offset, epoch)
+        if cut is None:
+            return int(committed.offset)
+        log.error(
+            "the log was cut off below our offset and written anew; going on from there, windows that reach beyond "
+            "start warming",
+            partition=committed.partition, committed=committed.offset, epoch=epoch, cut_at=cut,
+        )  # fmt: skip
+        return cut
 
     def _start(self, where: str, low: int, high: int) -> int:
         rule = self._settings.start_from
@@ -115,29 +156,24 @@ class Rewind:
         log.warning("no committed offset", partition=where, start_from=rule, offset=start, low=low, high=high)
         return start
 
-    def _state(
-        self, where: str, committed: TopicPartition, partitions: int
-    ) -> tuple[PartitionState, Sequence[AlertState]]:
-        """The state to take over, and alerts of another model."""
+    def _state(self, where: str, committed: TopicPartition) -> tuple[PartitionState, Sequence[AlertState], int]:
+        """The state to take over, alerts of another model, and the leader epoch of the last record."""
         if not committed.metadata:
             log.warning("no state with the committed offset; windows start warming", partition=where)
-            return EMPTY, ()
+            return EMPTY, (), -1
         try:
             found = decode(committed.metadata)
         except ContractError as error:
-            log.warning("the committed state cannot be read; windows start warming", partition=where, why=str(error))
-            return EMPTY, ()
-        if found.partitions != partitions:
-            raise StartupError(
-                f"expected {found.partitions} partitions of {committed.topic} as when group "
-                f"`{self._settings.kafka.group_id}` last committed, got {partitions}: a strand's scans may lie in "
-                "another partition now than those of its window; begin with another kafka.group_id"
-            )
+            log.warning(
+                "the committed state cannot be read; windows start warming, and alerts that were open get no closing",
+                partition=where, why=str(error),
+            )  # fmt: skip
+            return EMPTY, (), -1
         state = self._whole((committed.topic, committed.partition), committed.offset, found)
         if found.model != self._model:
             log.warning(
                 "the committed state is of another model; windows start warming and its alerts are closed",
                 partition=where, expected=self._model, got=found.model, alerts=len(state.alerts),
             )  # fmt: skip
-            return EMPTY, state.alerts
-        return state, ()
+            return EMPTY, state.alerts, found.epoch
+        return state, (), found.epoch

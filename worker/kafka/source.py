@@ -16,6 +16,7 @@ from worker import logs
 from worker.errors import DeliveryError
 from worker.kafka import config
 from worker.kafka.membership import Membership
+from worker.kafka.peek import Peek
 from worker.kafka.questions import NoAnswerError, bounds_of, committed_of, partitions_of
 from worker.kafka.refills import Refills
 from worker.kafka.rewind import Resume, Rewind
@@ -42,6 +43,7 @@ class Source:
     Attributes:
         rewind: decides where partitions are taken up; to be set before `subscribe`.
         partitions: of the topic, as last seen.
+        peek: reads single records of any topic.
         on_assigned: called with how every new partition is taken up.
         on_released: called with partitions about to go (lost=False: outputs may still be committed) or gone.
         on_committed: called with every offset the broker has stored.
@@ -54,6 +56,7 @@ class Source:
         self._metrics = metrics
         self._topic = settings.topics.sensors
         self._next: dict[Partition, int] = {}
+        self._epochs: dict[Partition, int] = {}
         self._refills = Refills(metrics)
         self._taken_up: Counter[Partition] = Counter()
         self._is_suspended = False
@@ -65,6 +68,7 @@ class Source:
         self._member.on_assigned = self._assign
         self._member.on_revoked = lambda gone: self._release(gone, lost=False)
         self._member.on_lost = lambda gone: self._release(gone, lost=True)
+        self.peek = Peek(settings.kafka)
         self._asker = config.make(Consumer, config.stranger(settings.kafka, self._member.on_error))
 
     @property
@@ -125,10 +129,14 @@ class Source:
         if not self._is_suspended:
             self._member.look_after(self.partitions, has_any=bool(self._next))
 
-    def hand_over(self) -> None:
+    def hand_over(self, within_s: float) -> None:
         """Give the partitions to the other workers at once, if there are any; everything must be committed before."""
-        if self._next:
-            self._member.hand_over(self.partitions)
+        if self._held():
+            self._member.hand_over(self.partitions, within_s)
+
+    def log_of(self, partition: Partition) -> tuple[int, int]:
+        """How many partitions the topic has, as last seen, and the leader epoch of the last record of one; -1: none."""
+        return self.partitions, self._epochs[partition]
 
     def observe_lag(self) -> None:
         """Refresh the lag of every partition from what the client has seen; asks nobody."""
@@ -140,6 +148,7 @@ class Source:
         """Leave the group."""
         self._member.leave()
         self._asker.close()
+        self.peek.close()
 
     def _record(self, message: Any, out_of_range: list[TopicPartition]) -> RawRecord | None:
         error = message.error()
@@ -150,6 +159,8 @@ class Source:
         if origin.partition not in self._next:
             return None  # taken away while this very poll was under way
         self._next[origin.partition] = origin.offset + 1
+        epoch = message.leader_epoch()
+        self._epochs[origin.partition] = -1 if epoch is None else epoch
         return RawRecord(origin, message.key(), message.value())
 
     def _assign(self, assigned: list[TopicPartition]) -> None:
@@ -172,9 +183,12 @@ class Source:
         same `consume` ends the process with `CallState_get: Assertion` (seen).
         """
         until_s = time.monotonic() + patience_s
-        self.partitions = partitions_of(self._asker, self._topic, until_s)
+        count = partitions_of(self._asker, self._topic, until_s)
+        every = [TopicPartition(self._topic, number) for number in range(count)]
+        self.rewind.require_partitions(self.peek.committed(every, until_s), count)
+        self.partitions = count
         return {
-            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s), self.partitions)
+            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s))
             for tp in committed_of(self._asker, partitions, until_s)
         }
 
@@ -186,6 +200,7 @@ class Source:
         for partition, resume in resumes.items():
             self._taken_up[partition] += 1
             self._next[partition] = resume.read_from
+            self._epochs[partition] = resume.epoch
             self._refills.begin(partition, resume)
         self.on_assigned(resumes)
 

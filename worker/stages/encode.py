@@ -11,12 +11,13 @@ _DETAIL_CHARACTERS = 500
 class Encoder:
     """Writes the messages of one model; scans and alerts of a strand keep its key, and so their order."""
 
-    def __init__(self, manifest: Manifest, worker_version: str) -> None:
-        """`worker_version`: for the dead letters."""
+    def __init__(self, manifest: Manifest, worker_version: str, provider: str = "") -> None:
+        """`worker_version`: for the dead letters; `provider`: what runs the model, for the predictions."""
         self._targets = tuple(manifest.targets)
         self._model = manifest.model
         self._sha256 = manifest.model_sha256
         self._version = worker_version
+        self._provider = provider
 
     def prediction(self, scored: Scored) -> tuple[Outgoing, PredictionQuality]:
         """The prediction of a due scan, and its quality."""
@@ -34,6 +35,7 @@ class Encoder:
             quality=quality,
             missing_fraction=scan.missing_fraction,
             strand_position_m=scan.strand_position_m,
+            provider=self._provider,
         )
         return (
             Outgoing("predictions", scan.strand_id.encode(), encode(message), event_time_ms=scan.event_time_ms),

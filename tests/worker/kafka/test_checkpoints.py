@@ -6,6 +6,7 @@ import pytest
 
 from worker.kafka.checkpoints import EVERY_S, Checkpoints
 from worker.kafka.committed import LONGEST, Pointer, decode, unpack
+from worker.kafka.peek import Peek
 from worker.records import AlertState, Partition, PartitionState
 from worker.settings import KafkaSettings, Settings
 
@@ -37,7 +38,10 @@ class Kept:
         self.state, self.now_s, self.is_down = state, 100.0, False
         self.records: list[tuple[bytes, bytes]] = []
         settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x", group_id="g"))
-        self.checkpoints = Checkpoints(settings, "ab12", lambda _: self.state, lambda: 6, lambda: self.now_s)
+        peek = Peek(settings.kafka)  # unasked
+        self.checkpoints = Checkpoints(
+            settings, "ab12", lambda _: self.state, lambda _: (6, 4), peek, lambda: self.now_s
+        )
 
     def keep(self, key: bytes, value: bytes) -> tuple[int, int] | None:
         if self.is_down:
@@ -61,7 +65,7 @@ def test_what_fits_goes_with_the_offset() -> None:
 def test_what_does_not_is_kept_every_few_seconds_and_its_alerts_go_with_every_offset() -> None:
     kept = Kept(PartitionState(windows(600), alerts(1)))
     first = decode(kept.text(100) or "")
-    assert (first.checkpoint, first.state) == (Pointer(0, 0, at=100), PartitionState({}, []))
+    assert (first.checkpoint, first.state) == (Pointer(0, 0, at=100), PartitionState({}, alerts(1)))
     ((key, value),) = kept.records
     assert (key, unpack(value).state) == (b"g/t/3", kept.state)
     kept.now_s += EVERY_S - 0.1

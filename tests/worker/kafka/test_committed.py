@@ -40,11 +40,11 @@ STATES = st.builds(
 POINTERS = st.none() | st.builds(Pointer, *[st.integers(0, 2**60)] * 3)
 
 
-@given(STATES, st.integers(1, 1000), POINTERS)
+@given(STATES, st.integers(1, 1000), POINTERS, st.integers(-1, 2**31))
 def test_comes_back_as_it_went_and_is_text_that_kafka_takes(
-    state: PartitionState, partitions: int, pointer: Pointer | None
+    state: PartitionState, partitions: int, pointer: Pointer | None, epoch: int
 ) -> None:
-    committed = Committed("ab12", partitions, state, pointer)
+    committed = Committed("ab12", partitions, state, pointer, epoch)
     text = encode(committed)
     assert decode(text) == committed
     assert unpack(pack(committed)) == committed

@@ -1,5 +1,7 @@
 """Where a partition is taken up, by what was committed and what the log still has."""
 
+from collections.abc import Callable
+
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -18,14 +20,20 @@ def as_found(_: Partition, __: int, found: Committed) -> PartitionState:
     return found.state
 
 
-def resume(
-    offset: int = 100, metadata: str | None = None, low: int = 0, high: int = 200, partitions: int = 6, **settings: str
-) -> Resume:
+def uncut(*_: object) -> None:
+    """The log is as it was."""
+
+
+def rewind_of(
+    whole: Callable[..., PartitionState] = as_found, cut: Callable[..., int | None] = uncut, **settings: str
+) -> Rewind:
+    kafka = KafkaSettings(bootstrap_servers="x", group_id="g")
+    return Rewind(Settings.model_construct(kafka=kafka, **{"start_from": "latest", **settings}), "ab12", whole, cut)
+
+
+def resume(offset: int = 100, metadata: str | None = None, low: int = 0, high: int = 200, **settings: str) -> Resume:
     text = encode(Committed("ab12", 6, STATE)) if metadata is None else metadata
-    chosen = Settings.model_construct(
-        kafka=KafkaSettings(bootstrap_servers="x", group_id="g"), **{"start_from": "latest", **settings}
-    )
-    return Rewind(chosen, "ab12", as_found).resume(TopicPartition("t", 3, offset, text), low, high, partitions)
+    return rewind_of(**settings).resume(TopicPartition("t", 3, offset, text), low, high)
 
 
 def test_reads_from_the_oldest_window_and_is_live_from_the_committed_offset() -> None:
@@ -38,13 +46,12 @@ def test_without_an_offset_begins_where_it_was_told(rule: str, start: int) -> No
 
 
 def test_without_an_offset_begins_again_where_it_had_begun_until_that_is_committed() -> None:
-    settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x"), start_from="latest")
-    mine, nothing = Rewind(settings, "ab12", as_found), TopicPartition("t", 3, -1001, "")
-    assert mine.resume(nothing, 0, 100, 6).live_from == 100
-    assert mine.resume(nothing, 0, 150, 6) == Resume(100, 100, EMPTY, is_fresh=True)
-    assert mine.resume(nothing, 120, 150, 6).live_from == 150  # what it began with is gone
-    mine.resume(TopicPartition("t", 3, 150, encode(Committed("ab12", 6, EMPTY))), 0, 160, 6)
-    assert mine.resume(nothing, 0, 170, 6).live_from == 170
+    mine, nothing = rewind_of(), TopicPartition("t", 3, -1001, "")
+    assert mine.resume(nothing, 0, 100).live_from == 100
+    assert mine.resume(nothing, 0, 150) == Resume(100, 100, EMPTY, is_fresh=True)
+    assert mine.resume(nothing, 120, 150).live_from == 150  # what it began with is gone
+    mine.resume(TopicPartition("t", 3, 150, encode(Committed("ab12", 6, EMPTY))), 0, 160)
+    assert mine.resume(nothing, 0, 170).live_from == 170
 
 
 def test_without_an_offset_refuses_if_told_so() -> None:
@@ -74,10 +81,40 @@ def test_of_another_models_state_only_its_alerts_are_told_to_close_them(capsys: 
 
 
 def test_other_partitions_are_refused_and_the_remedy_told() -> None:
+    """Also by who has none of those that were there before."""
+    mine = rewind_of()
+    before = [TopicPartition("t", 3, 100, encode(Committed("ab12", 6, STATE))), TopicPartition("t", 7, -1001, "")]
+    mine.require_partitions([*before, TopicPartition("t", 4, 9, "written by hand")], 6)
     with pytest.raises(
         StartupError, match=r"expected 6 partitions of t .*, got 8: .* begin with another kafka\.group_id"
     ):
-        resume(partitions=8)
+        mine.require_partitions(before, 8)
+
+
+@pytest.mark.parametrize(
+    ("cut_at", "expected"),
+    [
+        (None, Resume(60, 100, STATE, epoch=4)),
+        (90, Resume(60, 90, STATE, epoch=4)),
+        (70, Resume(60, 70, PartitionState({"p.c.a": 60}, [ALERT]), epoch=4)),
+        (50, Resume(50, 50, PartitionState({}, [ALERT]), epoch=4)),
+    ],
+)
+def test_a_log_that_was_cut_off_and_written_anew_is_gone_on_with_from_there(
+    cut_at: int | None, expected: Resume, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+    committed = TopicPartition("t", 3, 100, encode(Committed("ab12", 6, STATE, epoch=4)))
+    assert rewind_of(cut=lambda *of: asked.append(of) or cut_at).resume(committed, 10, 200) == expected
+    assert asked == [("t", 3, 10, 100, 4)]
+    assert ("cut off below our offset" in capsys.readouterr().out) == (cut_at is not None)
+
+
+def test_a_checkpoint_of_what_was_cut_off_is_of_no_use() -> None:
+    mine = rewind_of(lambda *_: PartitionState(STATE.windows, [ALERT], 80), lambda *_: 70)
+    text = encode(Committed("ab12", 6, PartitionState({}, [ALERT]), Pointer(0, 7, at=80), epoch=4))
+    found = mine.resume(TopicPartition("t", 3, 100, text), 0, 200)
+    assert found == Resume(60, 70, PartitionState({"p.c.a": 60}, [ALERT]), epoch=4)
 
 
 def test_a_window_whose_beginning_is_gone_starts_warming_and_its_alert_stays(
@@ -102,10 +139,9 @@ def test_no_more_is_read_again_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_from_a_checkpoint_every_strand_is_read_from_where_it_was_made(low: int, expected: Resume) -> None:
-    settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x"), start_from="latest")
-    mine = Rewind(settings, "ab12", lambda *_: PartitionState(STATE.windows, [ALERT], 80))
+    mine = rewind_of(lambda *_: PartitionState(STATE.windows, [ALERT], 80))
     text = encode(Committed("ab12", 6, PartitionState({}, [ALERT]), Pointer(0, 7, at=80)))
-    assert mine.resume(TopicPartition("t", 3, 100, text), low, 200, 6) == expected
+    assert mine.resume(TopicPartition("t", 3, 100, text), low, 200) == expected
 
 
 @pytest.mark.parametrize(("low", "high", "start"), [(120, 200, 120), (0, 90, 90)])
