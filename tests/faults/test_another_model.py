@@ -18,8 +18,8 @@ def test_open_alerts_of_the_former_model_are_closed_once(
         run.restart()
         run.wait_for_open_alerts(3, "test@1")
         run.pause_line()
-        run.wait_until_quiet()
-        left_open = run.open_alerts("test@1")
+        run.reader.wait_until_quiet()
+        left_open = run.reader.open_alerts("test@1")
         run.kill()
         for failpoint in ("before_commit:1:kill", "after_commit:1:kill"):
             run.start(FAILPOINT=failpoint, **successor)
@@ -27,7 +27,7 @@ def test_open_alerts_of_the_former_model_are_closed_once(
         run.start(**successor)
         run.go_on_with_line()
         run.wait_for_open_alerts(1, "test@2")
-        told = run.alerts
+        told = run.reader.alerts
     assert left_open
     assert set(Counter((one.alert_id, one.state) for one in told).values()) == {1}
     every = {one.alert_id for one in told if one.model == "test@1"}

@@ -7,7 +7,17 @@ import pytest
 from support.fault_run import FaultRun
 from support.faulty_worker import MUTANTS
 from support.kafka_broker import Topics
-from support.mutant_scenes import SCENES, SetBack, aborted, asleep, killed_twice, set_back, struck
+from support.mutant_scenes import (
+    ASLEEP_S,
+    FENCED_S,
+    SCENES,
+    SetBack,
+    aborted,
+    asleep_for,
+    killed_twice,
+    set_back,
+    struck,
+)
 
 ON_THEIR_TOPICS = pytest.mark.parametrize(
     ("topics", "mutant"), [(SCENES[name].partitions, name) for name in sorted(SCENES)], indirect=["topics"]
@@ -19,7 +29,8 @@ def test_a_broken_worker_is_found_out(kafka_bootstrap: str, topics: Topics, bund
     scene = SCENES[mutant]
     with FaultRun(kafka_bootstrap, topics, bundle, line=scene.line(), seed=11) as run:
         scene.play(run, MUTANT=mutant)
-        assert run.differences(scene.within_s)
+        differences = run.differences(scene.within_s)
+        assert scene.given_away_by(differences), differences[:10]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +41,8 @@ def test_a_broken_worker_is_found_out(kafka_bootstrap: str, topics: Topics, bund
         (3, struck("mid_produce:20"), ""),
         (3, struck("after_commit:3"), ""),
         (3, aborted, ""),
-        (3, asleep, ""),
+        (3, asleep_for(ASLEEP_S), ""),
+        (3, asleep_for(FENCED_S), ""),
         (1, set_back, ""),
     ],
     indirect=["topics"],

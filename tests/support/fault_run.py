@@ -9,25 +9,23 @@ with FaultRun(bootstrap, topics, bundle, seed=7) as run:
 import signal
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from support.bundles import expected
+from support.committed_reader import CommittedReader
 from support.kafka_broker import Topics
 from support.kafka_io import committed_offsets, end_offsets
-from support.oracle import Found, Letter, Oracle
+from support.oracle import Letter, Oracle
 from support.uneven_line import RUBBISH, Published, uneven_line
 from support.workers import WorkerProcess, environment
 
 from models import bundle as bundles
-from models.messages import Alert, decode_alert, decode_prediction
 
 FAULTY = (str(Path(__file__).with_name("faulty_worker.py")),)
-QUIET_S = 1.0
 WITHIN_S = 60.0
 
 
@@ -50,6 +48,7 @@ class FaultRun:
         kills: how many workers were killed.
         ended: what workers said last that ended of themselves.
         progress_s: what was done, and how long after it all partitions answered scans published since.
+        reader: of what came of it.
     """
 
     def __init__(
@@ -67,20 +66,19 @@ class FaultRun:
         self._per_s = per_s
         self.line = uneven_line(seed) if line is None else line
         self._workers: dict[int, WorkerProcess] = {}
-        self._found = Found()
-        self._newest_s = 0.0
-        self._arrivals: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self._published_s: dict[tuple[str, int | None], float] = {}
-        self._arrived = threading.Condition()
         self._is_published = threading.Event()
         self._flows = threading.Event()
         self._flows.set()
         self._over = threading.Event()
         self._highest: dict[int, int] = {}
         self.went_back: list[str] = []
-        self._places: set[tuple[str, int | None, int | None]] = set()
-        self.read_again: list[tuple[str, int | None, int | None]] = []
-        self._threads = [threading.Thread(target=one, daemon=True) for one in (self._publish, self._read, self._watch)]
+        self._watch_failed: list[str] = []
+        self.reader = CommittedReader(
+            bootstrap, topics, lambda strand_id, seq: self._published_s.get((strand_id, seq), 0.0), self._over
+        )
+        own = [threading.Thread(target=one, daemon=True) for one in (self._publish, self._watch)]
+        self._threads = [*own, self.reader.thread]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -122,35 +120,16 @@ class FaultRun:
             self.kill(slot)
         self.start(slot, **env)
         if is_first:
-            with self._arrived:
-                came = self._arrived.wait_for(lambda: self._newest_s > struck_s, WITHIN_S)
-                assert came, f"seed {self.seed}: no output within {WITHIN_S:g} s\n{self.logs()}"
+            came = self.reader.wait_for_any(struck_s, WITHIN_S)
+            assert came, f"seed {self.seed}: no output within {WITHIN_S:g} s\n{self.logs()}"
         else:
             self.wait_for_progress(struck_s, "killed and started again")
 
     def wait_for_progress(self, since_s: float, after: str, within_s: float = WITHIN_S) -> None:
-        """Wait for `progress`, which is kept in `progress_s` by what was done."""
-        seconds = self.progress(since_s, within_s)
+        """Wait for the reader's `progress`, which is kept in `progress_s` by what was done."""
+        seconds = self.reader.progress(since_s, within_s)
         assert seconds is not None, f"seed {self.seed}: {after}: no progress within {within_s:g} s\n{self.logs()}"
         self.progress_s.append((after, seconds))
-
-    def progress(self, since_s: float, within_s: float) -> float | None:
-        """How long it took until scans published after `since_s` were answered, in every partition that had answers.
-
-        None if that does not come about within `within_s`.
-        """
-
-        def recovered_s() -> float | None:
-            seconds = [
-                next((arrived_s - since_s for arrived_s, published_s in one if published_s > since_s), None)
-                for one in self._arrivals.values()
-            ]
-            known = [one for one in seconds if one is not None]
-            return max(known) if known and len(known) == len(seconds) else None
-
-        with self._arrived:
-            self._arrived.wait_for(lambda: recovered_s() is not None, within_s)
-            return recovered_s()
 
     def pause_line(self) -> None:
         """Publish nothing until `go_on_with_line`."""
@@ -172,30 +151,18 @@ class FaultRun:
         codes = [worker.wait_ended() for worker in self._workers.values()]
         assert codes == [0] * len(codes), self.logs()
 
+    def worker(self, slot: int = 0) -> WorkerProcess:
+        """That of a slot, as last started."""
+        return self._workers[slot]
+
     def wait_for(self, text: str, slot: int = 0) -> None:
         """Wait until a worker has said so."""
         self._workers[slot].wait_for(text)
 
-    @property
-    def alerts(self) -> list[Alert]:
-        """What was read of alerts, in the order of each partition."""
-        with self._arrived:
-            return list(self._found.alerts)
-
-    def wait_for_open_alerts(self, count: int, model: str, within_s: float = WITHIN_S) -> None:
+    def wait_for_open_alerts(self, count: int, model: str) -> None:
         """Wait until as many alerts of a model are open."""
-        with self._arrived:
-            came = self._arrived.wait_for(lambda: len(self._open_alerts(model)) >= count, within_s)
-        assert came, f"{self._open_alerts(model)} open\n{self.logs()}"
-
-    def open_alerts(self, model: str) -> set[str]:
-        """By a reader, those of a model that are open."""
-        with self._arrived:
-            return self._open_alerts(model)
-
-    def _open_alerts(self, model: str) -> set[str]:
-        last = {one.alert_id: one.state for one in self._found.alerts if one.model == model}
-        return {name for name, state in last.items() if state == "open"}
+        came = self.reader.wait_until(lambda: len(self.reader.open_alerts(model)) >= count, WITHIN_S)
+        assert came, f"{self.reader.open_alerts(model)} open\n{self.logs()}"
 
     def wait_for_partitions(self, count: int, slot: int, within_s: float) -> None:
         """Wait until a worker has so many, by its own metrics."""
@@ -236,16 +203,16 @@ class FaultRun:
                 break
             time.sleep(0.1)  # asked of the broker, which tells nobody of itself
         while True:
-            self.wait_until_quiet()
-            found = self._found.once() if self._env.get("delivery") == "at_least_once" else self._found
-            wrong = [*oracle.differences(self._published, self._letters, found), *self.went_back]
+            self.reader.wait_until_quiet()
+            found = self.reader.found.once() if self._env.get("delivery") == "at_least_once" else self.reader.found
+            wrong = [*oracle.differences(self._published, self._letters, found), *self.went_back, *self._watch_failed]
             # What a killed worker left open hides what came after it, until the broker ends it.
             if not all("lost" in text for text in wrong) or not wrong or time.monotonic() > deadline:
                 return wrong
 
     def made_up(self) -> list[str]:
         """After `differences`: what is lost, and values that are not those of whole windows."""
-        return self._oracle.made_up(self._published, self._found)
+        return self._oracle.made_up(self._published, self.reader.found)
 
     @property
     def _oracle(self) -> Oracle:
@@ -262,17 +229,11 @@ class FaultRun:
         with suppress(KafkaException, KeyError):
             ends = end_offsets(self._bootstrap, self.topics.sensors)
         counts = (
-            f"log ends {ends}, read again {self.read_again[:5]}, published {len(self._published)}, "
-            f"predictions read {len(self._found.predictions)}"
+            f"log ends {ends}, read again {self.reader.read_again[:5]}, published {len(self._published)}, "
+            f"predictions read {len(self.reader.found.predictions)}"
         )
         lines = [f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-60:]]
         return "\n".join([f"{counts}, committed {self._highest}", *lines])
-
-    def wait_until_quiet(self) -> None:
-        """Wait until a reader has seen nothing for a second."""
-        with self._arrived:
-            while self._arrived.wait(QUIET_S):
-                pass
 
     def _publish(self) -> None:
         producer = Producer(
@@ -300,41 +261,6 @@ class FaultRun:
         if error is None:
             self._letters.append((value, RUBBISH[value], str(message.partition()), str(message.offset())))
 
-    def _read(self) -> None:
-        names = (self.topics.predictions, self.topics.alerts, self.topics.dead_letters)
-        consumer = Consumer(
-            {"bootstrap.servers": self._bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
-             "isolation.level": "read_committed", "fetch.wait.max.ms": 20}
-        )  # fmt: skip
-        consumer.assign([TopicPartition(n, p, OFFSET_BEGINNING) for n in names for p in range(self.topics.partitions)])
-        while not self._over.is_set():
-            messages = [message for message in consumer.consume(1000, 0.02) if message.error() is None]
-            if messages:
-                with self._arrived:
-                    for message in messages:
-                        self._take(message)
-                    self._newest_s = time.monotonic()
-                    self._arrived.notify_all()
-        consumer.close()
-
-    def _take(self, message: Message) -> None:
-        place = (str(message.topic()), message.partition(), message.offset())
-        if place in self._places:
-            self.read_again.append(place)
-            return
-        self._places.add(place)
-        value = message.value() or b""
-        if message.topic() == self.topics.predictions:
-            prediction = decode_prediction(value)
-            self._found.predictions.append(prediction)
-            published_s = self._published_s.get((prediction.strand_id, prediction.seq), 0.0)
-            self._arrivals[message.partition() or 0].append((time.monotonic(), published_s))
-        elif message.topic() == self.topics.alerts:
-            self._found.alerts.append(decode_alert(value))
-        else:
-            headers = {key: bytes(text).decode() for key, text in message.headers() or []}
-            self._found.dead_letters.append((value, headers["reason"], headers["partition"], headers["offset"]))
-
     def _supervise(self) -> None:
         for slot, worker in list(self._workers.items()) if self._is_supervised else ():
             if worker.process.poll():
@@ -343,6 +269,13 @@ class FaultRun:
                 self.start(slot)
 
     def _watch(self) -> None:
+        try:
+            self._watch_offsets()
+        except Exception as error:
+            self._watch_failed.append(f"committed offsets were not watched to the end: {error!r}")
+            raise
+
+    def _watch_offsets(self) -> None:
         """Committed offsets never go back."""
         consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self.topics.group_id})
         asked = [TopicPartition(self.topics.sensors, partition) for partition in range(self.topics.partitions)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from support.fault_run import FaultRun
+from support.faulty_worker import PLACES
 from support.kafka_broker import Topics
 
 from worker.brokers.apache_kafka import ApacheKafka
@@ -78,6 +79,21 @@ def handover(run: FaultRun, rng: random.Random) -> None:
     run.wait_for_progress(struck_s, "told to stop, and another goes on")
 
 
+def places(run: FaultRun, rng: random.Random, count: int = 4) -> None:
+    """At a drawn place the only worker is killed, fails, or sleeps beyond its session; and so on, `count` times."""
+    for _ in range(count):
+        place = rng.choice([one for one in PLACES if one != "in_revoke"])  # for that it takes another worker
+        times = 1 if place == "mid_refill" else rng.randint(2, 20)
+        action = rng.choice(["kill", "raise", "pause:5"])
+        run.kill()
+        run.start(FAILPOINT=f"{place}:{times}:{action}")
+        if action == "pause:5":
+            run.wait_for("awake")
+        else:
+            run.wait_for_end()
+            run.restart()
+
+
 def scale(run: FaultRun) -> None:
     """One worker becomes four, and one again."""
     for slot in (1, 2, 3):
@@ -135,7 +151,7 @@ def outage(kafka: ApacheKafka, run: FaultRun, seconds: float, *, busy: bool) -> 
     run.wait_s(1.0)
     if not busy:
         run.pause_line()
-        run.wait_until_quiet()
+        run.reader.wait_until_quiet()
     (broker,) = kafka.nodes
     broker.kill()
     run.wait_s(seconds)

@@ -86,8 +86,8 @@ def start_at_latest() -> None:
     """Take a partition up at its end, whatever is committed."""
 
     def make(_: Callable[..., Any]) -> Callable[..., Any]:
-        def broken(self: Any, committed: Any, low: int, high: int, partitions: int) -> Any:
-            del self, committed, low, partitions
+        def broken(self: Any, committed: Any, low: int, high: int) -> Any:
+            del self, committed, low
             return rewind.Resume(high, high)
 
         return broken
@@ -152,7 +152,10 @@ def trusts_its_producer() -> None:
     def make_patient(_: Callable[..., Any]) -> Callable[..., Any]:
         def waits(self: Any, function: Any, *arguments: Any, within_s: float) -> Any:
             del self, within_s
-            return function(*arguments)
+            print('{"event": "calling"}', file=sys.stderr, flush=True)
+            answer = function(*arguments)
+            print('{"event": "back"}', file=sys.stderr, flush=True)
+            return answer
 
         return waits
 

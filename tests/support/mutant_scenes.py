@@ -6,9 +6,10 @@ with FaultRun(bootstrap, topics, bundle, line=scene.line(), seed=11) as run:    
     assert run.differences()
 """
 
+import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from support.fault_run import FaultRun
@@ -16,9 +17,9 @@ from support.uneven_line import SENSOR, START_MS, Published
 
 from models.messages import SensorScan, encode
 
-ASLEEP_S = 7
-"""Longer than the session of 3 s, shorter than a transaction's 10 s: the broker gives its partitions away, and would
-still take its commit."""
+ASLEEP_S, FENCED_S = 7, 13
+"""Longer than the session of 3 s, and shorter than a transaction's 10 s: the broker gives the partitions away, and
+would still take the commit. And longer than both: the broker has ended the transaction, too."""
 
 Play = Callable[..., None]
 """What is done to a run; named arguments are for the environment of its workers."""
@@ -81,14 +82,18 @@ def aborted(run: FaultRun, **env: str) -> None:
     run.wait_for("struck")
 
 
-def asleep(run: FaultRun, **env: str) -> None:
+def asleep_for(seconds: float) -> Play:
     """Slot 0 falls asleep between its outputs and their offsets, slot 1 takes over, slot 0 goes on where it was."""
-    run.restart(**env, FAILPOINT=f"before_offsets:15:pause:{ASLEEP_S}")
-    run.wait_for("struck")
-    run.start(slot=1, **env)
-    run.wait_for("partitions assigned", slot=1)
-    run.wait_for_progress(time.monotonic(), "another took over")
-    run.wait_for("awake")
+
+    def play(run: FaultRun, **env: str) -> None:
+        run.restart(**env, FAILPOINT=f"before_offsets:15:pause:{seconds}")
+        run.wait_for("struck")
+        struck_s = time.monotonic()
+        run.start(slot=1, **env)
+        run.wait_for_progress(struck_s, "asleep, and another takes over")
+        run.wait_for("awake")
+
+    return play
 
 
 def set_back(run: FaultRun, **env: str) -> None:
@@ -107,28 +112,35 @@ class Scene:
 
     Attributes:
         play: does it.
+        shows: regular expression of the difference it must make; any other could be one of slowness or of a crash.
         partitions: of the topics.
         line: makes what is published; None for an uneven line.
         within_s: for `FaultRun.differences`, of a broken worker.
     """
 
     play: Play
+    shows: str
     partitions: int = 3
     line: Callable[[], Iterable[Published] | None] = lambda: None
     within_s: float = 15.0
 
+    def given_away_by(self, differences: Sequence[str]) -> str:
+        """The first difference of the kind it must make, shortened; empty if there is none."""
+        fitting = (text for text in differences if re.search(self.shows, text))
+        return next(fitting, "")[:160].replace("|", "/")
+
 
 SCENES = {
-    "commit_before_produce": Scene(struck("mid_produce:20")),
-    "skip_refill": Scene(killed_twice),
-    "no_rewind": Scene(killed_twice),
-    "no_recovery_after_abort": Scene(aborted),
-    "start_at_latest": Scene(killed_twice),
-    "forget_alerts": Scene(killed_twice),
-    "one_start_for_all": Scene(set_back, partitions=1, line=SetBack),
-    "commit_while_refilling": Scene(struck("after_commit:3")),
-    "offsets_from_position": Scene(killed_twice),
-    "no_transaction_offsets": Scene(struck("between_commits:3")),
-    "accept_zombie": Scene(asleep, within_s=20.0),
+    "commit_before_produce": Scene(struck("mid_produce:20"), "lost"),
+    "skip_refill": Scene(killed_twice, "instead of"),
+    "no_rewind": Scene(killed_twice, "instead of"),
+    "no_recovery_after_abort": Scene(aborted, "lost"),
+    "start_at_latest": Scene(killed_twice, "lost"),
+    "forget_alerts": Scene(killed_twice, "alerts"),
+    "one_start_for_all": Scene(set_back, "instead of", partitions=1, line=SetBack),
+    "commit_while_refilling": Scene(struck("after_commit:3"), "instead of"),
+    "offsets_from_position": Scene(killed_twice, "committed offset|twice"),
+    "no_transaction_offsets": Scene(struck("between_commits:3"), "twice"),
+    "accept_zombie": Scene(asleep_for(ASLEEP_S), "twice|lost", within_s=20.0),
 }
 """By the name of what is broken."""
