@@ -1,0 +1,128 @@
+"""Programs that a streaming benchmark runs on the worker's core, one at a time; each prints what it measured as JSON.
+
+python tests/bench/stream_programs.py consume BOOTSTRAP TOPIC RECORDS
+"""
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from models import bundle as bundles
+from models.runtime import BATCH_SIZES, Predictor
+from worker.kafka import config
+from worker.loop import Loop
+from worker.records import Origin, RawRecord
+from worker.settings import KafkaSettings
+from worker.stages.decode import Decoder
+
+
+def consume(bootstrap: str, topic: str, records: str) -> dict[str, float]:
+    """The client as the worker sets it, counting bytes."""
+    size = 0
+
+    def take(messages: list) -> None:
+        nonlocal size
+        for message in messages:
+            size += len(message.value())
+
+    return {"per_s": _consumed(bootstrap, topic, int(records), take), "bytes": size}
+
+
+def decode(bootstrap: str, topic: str, records: str) -> dict[str, float]:
+    """And the worker's own decode stage, into its float32 block."""
+    decoder = Decoder(bundles.read("current").manifest.sensor_names)
+
+    def take(messages: list) -> None:
+        decoder.decode([RawRecord(Origin(m.topic(), m.partition(), m.offset()), m.key(), m.value()) for m in messages])
+
+    return {"per_s": _consumed(bootstrap, topic, int(records), take)}
+
+
+def infer(bundle: str) -> dict[str, float]:
+    """ONNX Runtime alone: windows a second at every batch size."""
+    predictor = Predictor(bundles.read(bundle), device="cpu", batch_sizes=(*BATCH_SIZES, 128, 256))
+    rules = predictor.manifest.window
+    rng = np.random.default_rng(0)
+    found = {}
+    for size in predictor.batch_sizes:
+        windows = rng.normal(0, 1, (size, rules.length, len(predictor.manifest.sensors))).astype(np.float32)
+        runs, began = 0, time.perf_counter()
+        while (seconds := time.perf_counter() - began) < 0.6:
+            predictor.predict(windows)
+            runs += 1
+        found[str(size)] = runs * size / seconds
+    return found
+
+
+def script(bootstrap: str, topic: str, records: str, bundle: str, output: str) -> dict[str, float]:
+    """Poll and predict, as one writes it first: a deque of lists a strand, a prediction at every stride-th scan."""
+    predictor = Predictor(bundles.read(bundle), device="cpu", batch_sizes=(1,))
+    rules, names = predictor.manifest.window, predictor.manifest.sensor_names
+    consumer = _consumer(bootstrap, topic)
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+    windows: dict[str, deque] = {}
+    counts: dict[str, int] = {}
+    began, warm_from, done, made = 0.0, int(records) // 10, 0, 0
+    while done < int(records):
+        message = consumer.poll(1.0)
+        if message is None or message.error():
+            continue
+        done += 1
+        if done == warm_from:
+            began, made = time.perf_counter(), 0
+        scan = json.loads(message.value())
+        strand = scan["strand_id"]
+        window = windows.setdefault(strand, deque(maxlen=rules.length))
+        window.append([scan["values"].get(name, float("nan")) for name in names])
+        counts[strand] = counts.get(strand, 0) + 1
+        if len(window) == rules.length and counts[strand] % rules.stride == 0:
+            probabilities = predictor.predict(np.array([window], np.float32))[0]
+            answer = {"strand_id": strand, "event_time_ms": scan["event_time_ms"], "p": probabilities.tolist()}
+            producer.produce(output, json.dumps(answer), strand)
+            producer.poll(0)
+            made += 1
+    seconds = time.perf_counter() - began
+    producer.flush()
+    consumer.close()
+    return {"per_s": (done - warm_from) / seconds, "windows_per_s": made / seconds}
+
+
+def _consumer(bootstrap: str, topic: str) -> Consumer:
+    kafka = KafkaSettings(bootstrap_servers=bootstrap, group_id=f"bench-{time.time_ns()}")
+    consumer = Consumer(config.consumer(kafka, lambda _: None, lambda *_: None))
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+    return consumer
+
+
+def _consumed(bootstrap: str, topic: str, records: int, take: Callable[[list], None]) -> float:
+    """Records a second from the first poll that gave some to the last."""
+    consumer = _consumer(bootstrap, topic)
+    first, began = consumer.consume(Loop.POLL_LIMIT, 10.0), time.perf_counter()
+    count = 0
+    for messages in _polls(consumer, records - len(first)):
+        take(messages)
+        count += len(messages)
+    seconds = time.perf_counter() - began
+    consumer.close()
+    return count / seconds
+
+
+def _polls(consumer: Consumer, records: int) -> Iterator[list]:
+    while records > 0:
+        messages = consumer.consume(Loop.POLL_LIMIT, 0.002)
+        records -= len(messages)
+        yield messages
+
+
+PROGRAMS: dict[str, Callable[..., dict[str, float]]] = {
+    program.__name__: program for program in (consume, decode, infer, script)
+}
+
+if __name__ == "__main__":
+    print(json.dumps(PROGRAMS[sys.argv[1]](*sys.argv[2:])))
