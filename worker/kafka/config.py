@@ -124,7 +124,12 @@ def stranger(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str,
 
 def peeking(kafka: KafkaSettings) -> dict[str, Any]:
     """A `stranger` that reads single records, and is told where there is none."""
-    return {**stranger(kafka), "isolation.level": "read_uncommitted", "enable.partition.eof": True}
+    return {
+        **stranger(kafka),
+        "isolation.level": "read_uncommitted",
+        "enable.partition.eof": True,
+        "queued.min.messages": 1,
+    }
 
 
 def transactional_producer(kafka: KafkaSettings, on_error: OnError) -> dict[str, Any]:

@@ -38,9 +38,10 @@ class Peek:
                         return message
                     if error.code() in _NOTHING:
                         return None
-            client.unassign()
         except KafkaException as error:
             raise NoAnswerError(f"expected {topic}/{number} at {offset}, got {error.args[0].str()}") from None
+        finally:
+            client.unassign()  # or it would go on fetching
         raise NoAnswerError(f"expected {topic}/{number} at {offset}, got no answer from the broker")
 
     def cut(self, topic: str, number: int, low: int, offset: int, epoch: int) -> int | None:
