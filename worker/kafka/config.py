@@ -123,12 +123,17 @@ def stranger(kafka: KafkaSettings, on_error: OnError | None = None) -> dict[str,
 
 
 def peeking(kafka: KafkaSettings) -> dict[str, Any]:
-    """A `stranger` that reads single records, and is told where there is none."""
+    """A `stranger` that reads single records, and is told where there is none.
+
+    With the client's usual times the next record would wait up to a second for what was fetched with the last.
+    """
     return {
         **stranger(kafka),
         "isolation.level": "read_uncommitted",
         "enable.partition.eof": True,
         "queued.min.messages": 1,
+        "fetch.queue.backoff.ms": 1,
+        "fetch.wait.max.ms": 10,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from worker.kafka import config
-from worker.kafka.questions import NoAnswerError, committed_of
+from worker.kafka.questions import NoAnswerError, bounds_of, committed_of
 from worker.settings import KafkaSettings
 
 _PATIENCE_S = 10.0
@@ -21,6 +21,7 @@ class Peek:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._client: Consumer | None = None
+        self._known: set[tuple[str, int]] = set()
 
     def first(self, topic: str, number: int, offset: int) -> Any | None:
         """The first record of a partition at an offset or after it; None if there is none.
@@ -29,8 +30,12 @@ class Peek:
             NoAnswerError: the broker did not tell.
         """
         client, until_s = self._made(), time.monotonic() + _PATIENCE_S
+        place = TopicPartition(topic, number, offset)
+        if (topic, number) not in self._known:
+            bounds_of(client, place, until_s)  # connects to its leader; to fetch alone would do so a second later
+            self._known.add((topic, number))
         try:
-            client.assign([TopicPartition(topic, number, offset)])
+            client.assign([place])
             while time.monotonic() < until_s:
                 for message in client.consume(1, _WAIT_S):
                     error = message.error()
