@@ -1,5 +1,6 @@
 """`worker run` as its users start it: a process of its own, settings by environment, judged from outside."""
 
+import ctypes
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 
 from support.kafka_broker import Topics
 
+_PR_SET_PDEATHSIG = 1
 READY_WITHIN_S = 40.0
 
 
@@ -41,13 +43,19 @@ def environment(bootstrap: str, topics: Topics, bundle: Path | str, **settings: 
     return {**plain, **{f"STRANDWATCH_{name.upper()}": str(value) for name, value in chosen.items()}}
 
 
+def _end_with_whoever_started_it() -> None:
+    """A test run that is killed leaves no worker behind. It ends with the thread that started it, to be exact."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class WorkerProcess:
     """A started worker; its log is read as it comes."""
 
     def __init__(self, env: dict[str, str], *arguments: str, program: Sequence[str] = ("-m", "worker")) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *program, *(arguments or ("run",))], env=env, stderr=subprocess.PIPE, text=True
-        )
+            [sys.executable, *program, *(arguments or ("run",))], env=env, stderr=subprocess.PIPE, text=True,
+            preexec_fn=_end_with_whoever_started_it,  # noqa: PLW1509 (it takes no lock)
+        )  # fmt: skip
         self.log: list[str] = []
         self._said = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
