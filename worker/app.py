@@ -24,7 +24,7 @@ from worker.stop import Stop
 log = logs.get(__name__)
 
 _DRAIN_S = 3.0
-_LEAVE_S = 2.0
+_TO_LEAVE_S = 2.0
 
 Sink = AtLeastOnceSink | ExactlyOnceSink
 
@@ -134,7 +134,7 @@ def _serve(
                 f"expected every output committed before leaving, got {sink.outstanding} still under way or their "
                 "offsets not committed; their records will be read again"
             )
-        source.hand_over(within_s=stop.left_s() - _LEAVE_S)
+        source.hand_over(within_s=stop.left_s() - _TO_LEAVE_S)
     except StrandwatchError:
         # Nothing more is committed, not even in the last revocation: the next start reads on from the last commit.
         source.on_released = lambda partitions, _: sink.release(partitions, lost=True)

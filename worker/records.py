@@ -177,7 +177,7 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
         position_from_m: where the rise began.
         position_to_m: at the last prediction.
         probability: of the last prediction.
-        severity: as told at the opening.
+        severity: what a message of it would tell now.
         model: name and version of the model whose alert it is.
         model_sha256: of its graph.
     """

@@ -27,8 +27,11 @@ class Stop:
 
     def ask(self) -> None:
         """Ask to stop; returns at once."""
-        self._asked_at = self._asked_at or time.monotonic()
+        self._note()
         self._event.set()
+
+    def _note(self) -> None:
+        self._asked_at = self._asked_at or time.monotonic()
 
     def left_s(self) -> float:
         """Of the time to leave in, seconds."""
@@ -46,7 +49,10 @@ class Stop:
         os.set_blocking(writer, False)
 
         def guard() -> None:
-            if os.read(reader, 1) and not self._over.wait(within_s - _MARGIN_S):
+            if not os.read(reader, 1):
+                return
+            self._note()
+            if not self._over.wait(within_s - _MARGIN_S):
                 print(
                     "error: not drained in time; what was not committed will be read again", file=sys.stderr, flush=True
                 )

@@ -90,7 +90,7 @@ def _refilled(bootstrap: str, predictor: Predictor) -> float:
     stranger.commit(offsets=[TopicPartition(TOPIC, 0, RECORDS, metadata)], asynchronous=False)
     stranger.close()
     source = Source(settings, metrics)
-    source.rewind = Rewind(settings, pipeline.identity, lambda _, __, found: found.state, lambda *_: None)
+    source.rewind = Rewind(settings, pipeline.identity, lambda _, __, found, ___: found.state, lambda *_: None)
     source.on_assigned = lambda resumes: (
         [pipeline.restore(one, resume.state) for one, resume in resumes.items()] and None
     )

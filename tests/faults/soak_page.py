@@ -15,7 +15,6 @@ LIMITS_S = (
     ("killed, and another takes over", 20.0),
     ("asleep, and another takes over", 20.0),
     ("told to stop, and another goes on", 3.0),
-    ("one told to stop, down from four to one", 3.0),
     ("partition leader killed", 15.0),
     ("group coordinator killed", 15.0),
     ("transaction coordinator killed", 15.0),

@@ -23,7 +23,7 @@ from worker.brokers.topics import COMPACTED, create_topics
 
 pytestmark = pytest.mark.extended
 
-BEFORE, CUT_OFF, ANEW = 20, 20, 60
+BEFORE, CUT_OFF = 20, 20
 UNCLEAN = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
 
 
@@ -65,8 +65,9 @@ def two_replicas() -> Iterator[tuple[ApacheKafka, Topics]]:
 
 
 @pytest.mark.kafka(own=True)
-def test_a_tail_that_was_cut_off_and_written_anew_is_noticed_and_none_of_it_lost(bundle: Path) -> None:
-    """The one broker that has the tail is gone; the one that lagged leads, and its log grows beyond our offset."""
+@pytest.mark.parametrize("anew", [12, 60], ids=["up to below our offset", "beyond it"])
+def test_a_tail_that_was_cut_off_and_written_anew_is_noticed_and_none_of_it_lost(bundle: Path, anew: int) -> None:
+    """The one broker that has the tail is gone; the one that lagged leads, and its log grows."""
     with two_replicas() as (kafka, topics):
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
         env = environment(kafka.bootstrap_servers, topics, bundle)
@@ -83,19 +84,16 @@ def test_a_tail_that_was_cut_off_and_written_anew_is_noticed_and_none_of_it_lost
         kafka.nodes[first - 1].kill()
         kafka.nodes[lagging - 1].start()
         assert leader(admin, topics.sensors, other_than=first)[0] == lagging
-        anew = scans(BEFORE, ANEW, 1000)
-        publish_scans(kafka.bootstrap_servers, topics.sensors, anew)
+        written = scans(BEFORE, anew, 1000)
+        publish_scans(kafka.bootstrap_servers, topics.sensors, written)
         with running(env) as worker:
             worker.wait_ready()
-            (told,) = worker.events(
-                "the log was cut off below our offset and written anew; going on from there, windows that reach beyond "
-                "start warming"
-            )
-            assert (told["committed"], told["cut_at"]) == (BEFORE + CUT_OFF, BEFORE)
-            enough = (BEFORE + CUT_OFF + ANEW) // 2 - 1
+            (told,) = worker.events("the log was cut off below our offset; going on from there, and windows start anew")
+            assert (told["wanted"], told["cut_at"]) == (BEFORE + CUT_OFF, BEFORE)
+            enough = (BEFORE + CUT_OFF + anew) // 2 - 1
             found = read_back(kafka.bootstrap_servers, topics.predictions, at_least(enough))
         every = [decode_prediction(one.value() or b"") for one in found]
-        now = [*scans(0, BEFORE, 0), *anew]
+        now = [*scans(0, BEFORE, 0), *written]
         published = [Published(scan.strand_id, encode(scan), scan) for scan in now]
         oracle = Oracle(bundles.read(str(bundle)).manifest, expected)
         kept = [one for one in every if not 100 <= (one.seq or 0) < 1000]

@@ -1,5 +1,6 @@
 """Checkpoints read back from the topic, and what is made of those that are gone."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,7 +31,9 @@ def whole(
         topics=TopicSettings(worker_state=topics.worker_state),
     )
     checkpoints = Checkpoints(settings, "ab12", lambda _: KEPT, lambda _: (6, -1), Peek(settings.kafka))
-    return checkpoints.whole(("t", 3), offset, Committed("ab12", 6, PartitionState({}, list(alerts)), pointer))
+    return checkpoints.whole(
+        ("t", 3), offset, Committed("ab12", 6, PartitionState({}, list(alerts)), pointer), time.monotonic() + 10
+    )
 
 
 def test_comes_back_with_the_alerts_that_were_committed_last(kafka_bootstrap: str, topics: Topics) -> None:

@@ -1,7 +1,7 @@
 """State too long for an offset: a record of the compacted topic `topics.worker_state`, which the offset points to.
 
     text = checkpoints.text(partition, offset, keep)     # to commit with the offset
-    state = checkpoints.whole(partition, offset, decode(text))
+    state = checkpoints.whole(partition, offset, decode(text), until_s)
 
 Windows are kept every few seconds only: read on from an older table by the same rules, the log gives the same windows.
 Alerts do not come of reading alone, so they go with every offset; where even they are too long, a checkpoint does.
@@ -87,8 +87,8 @@ class Checkpoints:
         """It was given up or is taken up anew: what was kept of it may have come to nothing with its transaction."""
         self._last.pop(partition, None)
 
-    def whole(self, partition: Partition, offset: int, found: Committed) -> PartitionState:
-        """The state that was committed with an offset.
+    def whole(self, partition: Partition, offset: int, found: Committed, until_s: float) -> PartitionState:
+        """The state that was committed with an offset; `until_s` as in `worker.kafka.questions`.
 
         Raises:
             NoAnswerError: the broker did not tell.
@@ -97,7 +97,7 @@ class Checkpoints:
         if pointer is None:
             return found.state
         topic = self._settings.topics.worker_state
-        record = self._peek.first(topic, pointer.number, pointer.offset)
+        record = self._peek.first(topic, pointer.number, pointer.offset, until_s)
         is_it = record is not None and record.offset() == pointer.offset and record.key() == self._key(partition)
         try:
             kept = unpack(record.value() if record is not None and is_it else b"")

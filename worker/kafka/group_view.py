@@ -55,6 +55,8 @@ class GroupView:
     def _group(self, within_s: float) -> Any:
         if self._admin is None:
             self._admin = config.make(AdminClient, config.common(self._kafka, self._on_error))
+        if self._asked is not None and self._asked.done():
+            self._asked = None  # an answer nobody waited for is of the past
         if self._asked is None:
             group_id = self._kafka.group_id
             self._asked = self._admin.describe_consumer_groups([group_id], request_timeout=_NEVER_S)[group_id]

@@ -4,7 +4,6 @@ Static and cooperative: a worker that comes back within its session finds its pa
 are is told to `worker.kafka.source`; errors of the client are kept here until it asks.
 """
 
-import faulthandler
 import math
 import time
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from worker.settings import Settings
 log = logs.get(__name__)
 
 _LEAVE_S = 1.5
-_WEDGED_S = 20.0
 _LOOK_AGAIN_S = 5.0
 _QUIET_S = 0.05
 _RENEW_AGAIN_S = 2.0
@@ -102,10 +100,7 @@ class Membership:
         """Leave the client that is void, and join with another; what it had must have been given up."""
         log.warning("joining the group anew", why="the client was refused and cannot be used any more")
         self.has_joined = False
-        # A close has been seen to hang with the interpreter's lock held, which no thread of ours could end.
-        faulthandler.dump_traceback_later(_WEDGED_S, exit=True)
         self.leave()
-        faulthandler.cancel_dump_traceback_later()
         self._renew_at, self._is_leaving = None, False
         self.client = self._make()
         self.join()
@@ -195,7 +190,9 @@ class Membership:
             within_s: time for it.
         """
         kafka, began_s = self._settings.kafka, time.monotonic()
-        if kafka.group_protocol != "classic" or (self._group.members(within_s) or 1) == 1:
+        members = self._group.members(within_s) if kafka.group_protocol == "classic" else 1
+        if members in (None, 1):
+            log.info("partitions not handed over", members=members)
             return
         self._is_leaving = True
         self._wanted = [self._settings.topics.worker_state]

@@ -10,7 +10,6 @@ from worker.kafka import config
 from worker.kafka.questions import NoAnswerError, bounds_of, committed_of
 from worker.settings import KafkaSettings
 
-_PATIENCE_S = 10.0
 _WAIT_S = 0.5
 _NOTHING = {KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET}
 
@@ -23,13 +22,15 @@ class Peek:
         self._client: Consumer | None = None
         self._known: set[tuple[str, int]] = set()
 
-    def first(self, topic: str, number: int, offset: int) -> Any | None:
+    def first(self, topic: str, number: int, offset: int, until_s: float) -> Any | None:
         """The first record of a partition at an offset or after it; None if there is none.
+
+        `until_s` as in `worker.kafka.questions`, as below.
 
         Raises:
             NoAnswerError: the broker did not tell.
         """
-        client, until_s = self._made(), time.monotonic() + _PATIENCE_S
+        client = self._made()
         place = TopicPartition(topic, number, offset)
         if (topic, number) not in self._known:
             bounds_of(client, place, until_s)  # connects to its leader; to fetch alone would do so a second later
@@ -49,7 +50,7 @@ class Peek:
             client.unassign()  # or it would go on fetching
         raise NoAnswerError(f"expected {topic}/{number} at {offset}, got no answer from the broker")
 
-    def cut(self, topic: str, number: int, low: int, offset: int, epoch: int) -> int | None:
+    def cut(self, topic: str, number: int, low: int, offset: int, epoch: int, until_s: float) -> int | None:
         """Where a log was cut off and written anew below an offset; None if it was not.
 
         A log loses its tail when a replica that lags becomes the leader, or an old disk is put back. What is written
@@ -61,6 +62,7 @@ class Peek:
             low: offset of the first record that the log has.
             offset: after the last record that was taken in; above `low`.
             epoch: of that record.
+            until_s: when it gives up.
 
         Returns:
             The offset from which on everything is new.
@@ -70,7 +72,7 @@ class Peek:
         """
 
         def is_new(at: int) -> bool:
-            record = self.first(topic, number, at)
+            record = self.first(topic, number, at, until_s)
             return record is None or record.offset() >= offset or (record.leader_epoch() or 0) > epoch
 
         if not is_new(offset - 1):
@@ -85,7 +87,7 @@ class Peek:
         """What the group has committed, transactions under way not waited for: those of others are always.
 
         Raises:
-            NoAnswerError: the broker did not tell by then, by `time.monotonic`.
+            NoAnswerError: the broker did not tell.
         """
         return committed_of(self._made(), partitions, until_s)
 

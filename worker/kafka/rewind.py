@@ -62,8 +62,8 @@ class Rewind:
         self,
         settings: Settings,
         identity: str,
-        whole: Callable[[Partition, int, Committed], PartitionState],
-        cut: Callable[[str, int, int, int, int], int | None],
+        whole: Callable[[Partition, int, Committed, float], PartitionState],
+        cut: Callable[[str, int, int, int, int, float], int | None],
     ) -> None:
         self._settings = settings
         self._model = identity
@@ -87,13 +87,14 @@ class Rewind:
                         "in another partition now than those of its window; begin with another kafka.group_id"
                     )
 
-    def resume(self, committed: TopicPartition, low: int, high: int) -> Resume:
+    def resume(self, committed: TopicPartition, low: int, high: int, until_s: float) -> Resume:
         """Decide for one partition.
 
         Args:
             committed: the group's offset and metadata; a negative offset is none.
             low: offset of the first record that the log has.
             high: offset after its last.
+            until_s: by `time.monotonic`, when what must be asked of the broker must be answered.
 
         Raises:
             StartupError: there is no offset and `start_from` forbids to go on.
@@ -108,16 +109,10 @@ class Rewind:
             self._begun[committed.topic, committed.partition] = start
             return Resume(start, start, is_fresh=True)
         self._begun.pop((committed.topic, committed.partition), None)
-        state, former, epoch = self._state(where, committed)
-        offset = committed.offset
-        if not low <= offset <= high:
-            start = low if offset < low else high
-            log.error(
-                "the log no longer has our offset; records in between are gone and windows start anew",
-                partition=committed.partition, wanted=offset, low=low, high=high, going_on_at=start,
-            )  # fmt: skip
-            return Resume(start, start, PartitionState({}, state.alerts), former=former)
-        offset = self._uncut(committed, low, epoch)
+        state, former, epoch = self._state(where, committed, until_s)
+        offset = self._gone_on_at(committed, low, high, epoch, until_s)
+        if offset != committed.offset:
+            return Resume(offset, offset, PartitionState({}, state.alerts), former=former)
         oldest = max(low, offset - MOST_REPLAYED)
         windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest}
         if len(windows) < len(state.windows):
@@ -125,25 +120,30 @@ class Rewind:
                 "windows reach further back than what can be read; they start warming",
                 partition=where, strands=len(state.windows) - len(windows), low=low, most_replayed=MOST_REPLAYED,
             )  # fmt: skip
-        # What began in a part that was cut off, or was so there, is no more.
-        windows = {strand_id: start for strand_id, start in windows.items() if start < offset}
-        since = None if state.since is None or state.since >= offset else max(state.since, oldest)
+        since = None if state.since is None else max(state.since, oldest)
         state = PartitionState(windows, state.alerts, since)
         return Resume(state.begins(offset), offset, state, former=former, epoch=epoch)
 
-    def _uncut(self, committed: TopicPartition, low: int, epoch: int) -> int:
-        """The committed offset, or where the log was cut off below it and written anew."""
-        if epoch < 0 or committed.offset <= low:
-            return int(committed.offset)
-        cut = self._cut(committed.topic, committed.partition, low, committed.offset, epoch)
-        if cut is None:
-            return int(committed.offset)
+    def _gone_on_at(self, committed: TopicPartition, low: int, high: int, epoch: int, until_s: float) -> int:
+        """The committed offset, if the log is as it was up to there; or where what is new to us begins."""
+        offset = int(committed.offset)
+        if offset < low:
+            log.error(
+                "the log no longer has our offset; records in between are gone and windows start anew",
+                partition=committed.partition, wanted=offset, low=low, high=high,
+            )  # fmt: skip
+            return low
+        cut = None
+        if epoch >= 0 and offset > low:
+            cut = self._cut(committed.topic, committed.partition, low, offset, epoch, until_s)
+        if cut is None and offset <= high:
+            return offset
+        start = high if cut is None else min(cut, high)
         log.error(
-            "the log was cut off below our offset and written anew; going on from there, windows that reach beyond "
-            "start warming",
-            partition=committed.partition, committed=committed.offset, epoch=epoch, cut_at=cut,
+            "the log was cut off below our offset; going on from there, and windows start anew",
+            partition=committed.partition, wanted=offset, low=low, high=high, cut_at=start,
         )  # fmt: skip
-        return cut
+        return start
 
     def _start(self, where: str, low: int, high: int) -> int:
         rule = self._settings.start_from
@@ -156,7 +156,9 @@ class Rewind:
         log.warning("no committed offset", partition=where, start_from=rule, offset=start, low=low, high=high)
         return start
 
-    def _state(self, where: str, committed: TopicPartition) -> tuple[PartitionState, Sequence[AlertState], int]:
+    def _state(
+        self, where: str, committed: TopicPartition, until_s: float
+    ) -> tuple[PartitionState, Sequence[AlertState], int]:
         """The state to take over, alerts of another model, and the leader epoch of the last record."""
         if not committed.metadata:
             log.warning("no state with the committed offset; windows start warming", partition=where)
@@ -169,7 +171,7 @@ class Rewind:
                 partition=where, why=str(error),
             )  # fmt: skip
             return EMPTY, (), -1
-        state = self._whole((committed.topic, committed.partition), committed.offset, found)
+        state = self._whole((committed.topic, committed.partition), committed.offset, found, until_s)
         if found.model != self._model:
             log.warning(
                 "the committed state is of another model; windows start warming and its alerts are closed",

@@ -128,8 +128,9 @@ class AtLeastOnceSink:
     def close(self, budget_s: float) -> bool:
         """Drain and commit; says whether all of it was done within the budget."""
         drained = self.drain(budget_s)
+        self._keep_after_s = 0.0
         self._mark()
-        return self._commit_now(list(self._ledger.committable())) and drained
+        return self._commit_now(list(self._ledger.committable())) and drained and not self._reached
 
     def _mark(self) -> None:
         if not self._reached or time.monotonic() < self._keep_after_s:

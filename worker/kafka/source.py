@@ -188,7 +188,7 @@ class Source:
         self.rewind.require_partitions(self.peek.committed(every, until_s), count)
         self.partitions = count
         return {
-            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s))
+            (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s), until_s)
             for tp in committed_of(self._asker, partitions, until_s)
         }
 

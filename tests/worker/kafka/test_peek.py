@@ -29,8 +29,8 @@ class Log(Peek):
         super().__init__(KafkaSettings(bootstrap_servers="x"))
         self._records = records
 
-    def first(self, topic: str, number: int, offset: int) -> Any | None:
-        del topic, number
+    def first(self, topic: str, number: int, offset: int, until_s: float) -> Any | None:
+        del topic, number, until_s
         return next((record for record in self._records if record.at >= offset), None)
 
 
@@ -54,7 +54,7 @@ def test_everything_after_the_cut_is_new_and_nothing_before(
     kept = before[: min(cut, len(before))]
     begin = before[min(cut, len(before) - 1)].at
     after = [*kept, *log_of(anew, begin, before[-1].epoch + 1)]
-    found = Log(after).cut("t", 0, 7, last.at + 1, last.epoch)
+    found = Log(after).cut("t", 0, 7, last.at + 1, last.epoch, 1e9)
     if last in kept:
         assert found is None
     else:

@@ -13,10 +13,11 @@ from worker.records import AlertState, Partition, PartitionState
 from worker.settings import KafkaSettings, Settings
 
 ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
+UNTIL_S = 1e9
 STATE = PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT])
 
 
-def as_found(_: Partition, __: int, found: Committed) -> PartitionState:
+def as_found(_: Partition, __: int, found: Committed, ___: float) -> PartitionState:
     return found.state
 
 
@@ -33,7 +34,7 @@ def rewind_of(
 
 def resume(offset: int = 100, metadata: str | None = None, low: int = 0, high: int = 200, **settings: str) -> Resume:
     text = encode(Committed("ab12", 6, STATE)) if metadata is None else metadata
-    return rewind_of(**settings).resume(TopicPartition("t", 3, offset, text), low, high)
+    return rewind_of(**settings).resume(TopicPartition("t", 3, offset, text), low, high, UNTIL_S)
 
 
 def test_reads_from_the_oldest_window_and_is_live_from_the_committed_offset() -> None:
@@ -47,11 +48,11 @@ def test_without_an_offset_begins_where_it_was_told(rule: str, start: int) -> No
 
 def test_without_an_offset_begins_again_where_it_had_begun_until_that_is_committed() -> None:
     mine, nothing = rewind_of(), TopicPartition("t", 3, -1001, "")
-    assert mine.resume(nothing, 0, 100).live_from == 100
-    assert mine.resume(nothing, 0, 150) == Resume(100, 100, EMPTY, is_fresh=True)
-    assert mine.resume(nothing, 120, 150).live_from == 150  # what it began with is gone
-    mine.resume(TopicPartition("t", 3, 150, encode(Committed("ab12", 6, EMPTY))), 0, 160)
-    assert mine.resume(nothing, 0, 170).live_from == 170
+    assert mine.resume(nothing, 0, 100, UNTIL_S).live_from == 100
+    assert mine.resume(nothing, 0, 150, UNTIL_S) == Resume(100, 100, EMPTY, is_fresh=True)
+    assert mine.resume(nothing, 120, 150, UNTIL_S).live_from == 150  # what it began with is gone
+    mine.resume(TopicPartition("t", 3, 150, encode(Committed("ab12", 6, EMPTY))), 0, 160, UNTIL_S)
+    assert mine.resume(nothing, 0, 170, UNTIL_S).live_from == 170
 
 
 def test_without_an_offset_refuses_if_told_so() -> None:
@@ -92,29 +93,23 @@ def test_other_partitions_are_refused_and_the_remedy_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cut_at", "expected"),
+    ("cut_at", "high", "expected"),
     [
-        (None, Resume(60, 100, STATE, epoch=4)),
-        (90, Resume(60, 90, STATE, epoch=4)),
-        (70, Resume(60, 70, PartitionState({"p.c.a": 60}, [ALERT]), epoch=4)),
-        (50, Resume(50, 50, PartitionState({}, [ALERT]), epoch=4)),
+        (None, 200, Resume(60, 100, STATE, epoch=4)),
+        (70, 200, Resume(70, 70, PartitionState({}, [ALERT]))),
+        (70, 90, Resume(70, 70, PartitionState({}, [ALERT]))),  # written on, but not up to where it was
+        (90, 90, Resume(90, 90, PartitionState({}, [ALERT]))),
     ],
 )
-def test_a_log_that_was_cut_off_and_written_anew_is_gone_on_with_from_there(
-    cut_at: int | None, expected: Resume, capsys: pytest.CaptureFixture[str]
+def test_a_log_that_was_cut_off_is_gone_on_with_from_there(
+    cut_at: int | None, high: int, expected: Resume, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[object] = []
     committed = TopicPartition("t", 3, 100, encode(Committed("ab12", 6, STATE, epoch=4)))
-    assert rewind_of(cut=lambda *of: asked.append(of) or cut_at).resume(committed, 10, 200) == expected
-    assert asked == [("t", 3, 10, 100, 4)]
+    mine = rewind_of(cut=lambda *of: asked.append(of) or cut_at)
+    assert mine.resume(committed, 10, high, UNTIL_S) == expected
+    assert asked == [("t", 3, 10, 100, 4, UNTIL_S)]
     assert ("cut off below our offset" in capsys.readouterr().out) == (cut_at is not None)
-
-
-def test_a_checkpoint_of_what_was_cut_off_is_of_no_use() -> None:
-    mine = rewind_of(lambda *_: PartitionState(STATE.windows, [ALERT], 80), lambda *_: 70)
-    text = encode(Committed("ab12", 6, PartitionState({}, [ALERT]), Pointer(0, 7, at=80), epoch=4))
-    found = mine.resume(TopicPartition("t", 3, 100, text), 0, 200)
-    assert found == Resume(60, 70, PartitionState({"p.c.a": 60}, [ALERT]), epoch=4)
 
 
 def test_a_window_whose_beginning_is_gone_starts_warming_and_its_alert_stays(
@@ -141,12 +136,18 @@ def test_no_more_is_read_again_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> 
 def test_from_a_checkpoint_every_strand_is_read_from_where_it_was_made(low: int, expected: Resume) -> None:
     mine = rewind_of(lambda *_: PartitionState(STATE.windows, [ALERT], 80))
     text = encode(Committed("ab12", 6, PartitionState({}, [ALERT]), Pointer(0, 7, at=80)))
-    assert mine.resume(TopicPartition("t", 3, 100, text), low, 200) == expected
+    assert mine.resume(TopicPartition("t", 3, 100, text), low, 200, UNTIL_S) == expected
 
 
-@pytest.mark.parametrize(("low", "high", "start"), [(120, 200, 120), (0, 90, 90)])
+@pytest.mark.parametrize(
+    ("low", "high", "start", "said"),
+    [
+        (120, 200, 120, "the log no longer has our offset"),
+        (0, 90, 90, "the log was cut off below our offset"),  # and nobody knows under which epoch it was written
+    ],
+)
 def test_an_offset_the_log_does_not_have_goes_on_at_its_nearest_end(
-    low: int, high: int, start: int, capsys: pytest.CaptureFixture[str]
+    low: int, high: int, start: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert resume(low=low, high=high) == Resume(start, start, PartitionState({}, [ALERT]))
-    assert "the log no longer has our offset" in capsys.readouterr().out
+    assert said in capsys.readouterr().out
