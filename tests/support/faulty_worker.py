@@ -86,8 +86,8 @@ def start_at_latest() -> None:
     """Take a partition up at its end, whatever is committed."""
 
     def make(_: Callable[..., Any]) -> Callable[..., Any]:
-        def broken(self: Any, committed: Any, low: int, high: int) -> Any:
-            del self, committed, low
+        def broken(self: Any, committed: Any, low: int, high: int, until_s: float) -> Any:
+            del self, committed, low, until_s
             return rewind.Resume(high, high)
 
         return broken

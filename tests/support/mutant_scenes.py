@@ -138,7 +138,7 @@ SCENES = {
     "start_at_latest": Scene(killed_twice, "lost"),
     "forget_alerts": Scene(killed_twice, "alerts"),
     "one_start_for_all": Scene(set_back, "instead of", partitions=1, line=SetBack),
-    "commit_while_refilling": Scene(struck("after_commit:3"), "instead of"),
+    "commit_while_refilling": Scene(struck("after_commit:3"), "instead of|twice"),
     "offsets_from_position": Scene(killed_twice, "committed offset|twice"),
     "no_transaction_offsets": Scene(struck("between_commits:3"), "twice"),
     "accept_zombie": Scene(asleep_for(ASLEEP_S), "twice|lost", within_s=20.0),
