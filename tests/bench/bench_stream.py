@@ -1,5 +1,5 @@
 """How fast scans become predictions, against what the client, decoding and ONNX Runtime allow; a real Apache Kafka on
-one core, the worker on the other."""
+one core, the worker on the other. Not yet one of those that `make bench` runs."""
 
 import json
 import os
@@ -131,10 +131,10 @@ def _worker(
     """A worker that finds a topic full; measured while every strand's window is whole, to before the end."""
     env = environment(
         bootstrap, names, bundle, topics__sensors=topic, kafka__group_id=f"bench-{uuid4().hex}", delivery=delivery,
-        kafka__session_timeout_ms=10_000, log__level="warning",
+        kafka__session_timeout_ms=10_000,
     )  # fmt: skip
     os.sched_setaffinity(0, {WORKER_CORE})
-    worker = WorkerProcess({**env, "STRANDWATCH_LOG__LEVEL": "info"})
+    worker = WorkerProcess(env)
     os.sched_setaffinity(0, {BROKER_CORE})
     try:
         points = list(_points(worker, scans))
@@ -151,7 +151,7 @@ def _points(worker: WorkerProcess, scans: int) -> Iterator[tuple[float, float, f
     """Moments, scans taken in and windows answered until then; of the part that counts."""
     from_scans = min(STRANDS * 260, scans // 2)
     while True:
-        time.sleep(0.2)
+        time.sleep(0.2)  # between two samples
         page = worker.get("/metrics")[1]
         taken = _sum(page, 'strandwatch_samples_total{outcome="used"}')
         if taken >= 0.98 * scans:

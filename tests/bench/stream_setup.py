@@ -1,8 +1,8 @@
 """What the streaming benchmarks run on: a network of the size agreed on, and topics full of scans.
 
 bundle = write_bundle(folder, stride=20)
-with line(partitions=4) as kafka:
-    fill(kafka.bootstrap_servers, "sensors", scans(strands=64, count=100_000))
+with kafka() as broker:
+    fill(broker.bootstrap_servers, "sensors", strands=64, count=100_000)
 """
 
 import os

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bundles import write_bundle
 
-from models.messages import SensorScan, encode
+from models.messages import SensorScan, decode_prediction, encode
 from models.runtime import Predictor
 from worker.kafka.committed import Committed, decode
 from worker.kafka.committed import encode as as_metadata
@@ -53,6 +53,11 @@ def as_log(steps: list[tuple[str, int, float]]) -> list[RawRecord]:
 def undisturbed(predictor: Predictor, log: list[RawRecord]) -> list[Sequence[Outgoing]]:
     whole = Pipeline(predictor, Metrics())
     return [whole.process([record]).outgoing for record in log]
+
+
+def test_predictions_name_what_ran_the_model(predictor: Predictor) -> None:
+    (outgoing, *_) = undisturbed(predictor, as_log([("p.c.a", 500, 0.9)]))[0]
+    assert decode_prediction(outgoing.value or b"").provider == "CPUExecutionProvider"
 
 
 @settings(deadline=None, max_examples=60)

@@ -11,8 +11,8 @@ from worker.settings import KafkaSettings
 _ANSWER_S = 2.0
 _NEVER_S = 3600.0
 """librdkafka 2.16 may end the process by an assertion (`rd_kafka_enq_once_del_source_return`) where the time of a
-question of its admin client is over: seen with 0.1 s, and with 2 s while a broker was down. So a question is asked
-once, without such a time, and its answer taken when it is there."""
+question of its admin client is over: seen with 0.1 s, and once after a broker was killed, probably with 2 s. So a
+question is asked once, without such a time, and its answer taken when it is there."""
 
 
 class GroupView:
