@@ -82,11 +82,9 @@ class AlertMachine:
         self.last_ms = event_time_ms
         if self.closed_at_ms is not None and event_time_ms >= self.closed_at_ms + self.policy.cooldown_ms:
             self.closed_at_ms = None  # for good, even if the clock is set back: what is idle need not be remembered
-        return (
-            self._while_open(event_time_ms, probability)
-            if self.is_open
-            else self._while_shut(event_time_ms, probability)
-        )
+        if self.opened_at_ms is not None:
+            return self._while_open(event_time_ms, probability)
+        return self._while_shut(event_time_ms, probability)
 
     def give_up(self) -> Transition | None:
         """The strand's window was restarted or the strand evicted: what was seen no longer counts.

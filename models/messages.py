@@ -5,7 +5,10 @@ survives a newer writer and the other way round. `python -m models.schemas` writ
 stand in `models/schemas/`; a test holds them to these types.
 """
 
+import re
 from collections.abc import Sequence as Ordered
+from functools import lru_cache
+from operator import itemgetter
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -13,23 +16,28 @@ import numpy as np
 from msgspec import Meta
 
 from models.alerting import Severity
-from models.errors import DeadLetterReason, MessageError
+from models.errors import DeadLetterReason, MessageError, mismatch
+from models.windows import Float32Array
 
 DEAD_LETTER_REASONS = get_args(DeadLetterReason)
 
 MAX_SCAN_BYTES = 1 << 20
 """A scan of twenty sensors is about 800 bytes; whatever passes a mebibyte is no scan."""
 
+# Not `$`: it lets a line feed pass at the end.
+_STRAND_ID = re.compile(r"^[^.\s]+\.[^.\s]+\.[^.\s]+(?![\s\S])")
+_STRAND_ID_CHARACTERS = 200
+
 StrandId = Annotated[
     str,
+    # For the schema alone: a pattern takes longer than all the rest of a scan, and strands are few.
     Meta(
-        # Not `$`: it lets a line feed pass at the end.
-        pattern=r"^[^.\s]+\.[^.\s]+\.[^.\s]+(?![\s\S])",
-        max_length=200,
         description="<plant>.<caster>.<strand>; also the record's key, in UTF-8",
+        extra_json_schema={"pattern": _STRAND_ID.pattern, "maxLength": _STRAND_ID_CHARACTERS},
     ),
 ]
-EventTime = Annotated[int, Meta(ge=0, le=253_402_300_799_999, description="milliseconds since 1970-01-01 UTC")]
+LAST_EVENT_TIME_MS = 253_402_300_799_999
+EventTime = Annotated[int, Meta(ge=0, le=LAST_EVENT_TIME_MS, description="milliseconds since 1970-01-01 UTC")]
 Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Quality = Literal["good", "uncertain", "bad"]
 PredictionQuality = Literal["good", "degraded", "warming"]
@@ -38,7 +46,7 @@ DEGRADED_ABOVE = 0.2
 """A window with a larger share of missing values than this makes a `degraded` prediction."""
 
 
-class SensorScan(msgspec.Struct, frozen=True, kw_only=True):
+class SensorScan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All tags of one strand at one instant, identified by (`strand_id`, `event_time_ms`).
 
     A value may be null or absent: missing. A `bad` value is treated as missing, never as 0.
@@ -109,8 +117,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-_NAN = float("nan")
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _scan_decoder = msgspec.json.Decoder(SensorScan)
 _prediction_decoder = msgspec.json.Decoder(Prediction)
 _alert_decoder = msgspec.json.Decoder(Alert)
@@ -133,7 +139,7 @@ def decode_scan(value: bytes | None) -> SensorScan:
     if len(value) > MAX_SCAN_BYTES:
         raise MessageError("too_large", f"expected at most {MAX_SCAN_BYTES} bytes, got {len(value)}")
     try:
-        return _scan_decoder.decode(value)
+        scan = _scan_decoder.decode(value)
     except msgspec.ValidationError as error:
         raise MessageError("schema", str(error)) from None
     except msgspec.DecodeError as error:
@@ -142,23 +148,78 @@ def decode_scan(value: bytes | None) -> SensorScan:
         raise MessageError("encoding", str(error)) from None
     except RecursionError:
         raise MessageError("malformed", "expected a flat JSON object, got one nested without end") from None
+    if not is_strand_id(scan.strand_id):
+        raise MessageError("schema", mismatch("<plant>.<caster>.<strand>", repr(scan.strand_id[:80]), "strand_id"))
+    return scan
+
+
+@lru_cache(1 << 16)
+def is_strand_id(text: str) -> bool:
+    """Whether it names a strand."""
+    return len(text) <= _STRAND_ID_CHARACTERS and _STRAND_ID.search(text) is not None
+
+
+class ScanRows:
+    """Scans to rows of numbers in the order of a model's sensors.
+
+    Args:
+        sensors: names, in that order.
+    """
+
+    def __init__(self, sensors: Ordered[str]) -> None:
+        self._sensors = tuple(sensors)
+        # For one name alone it would give the value itself.
+        self._all_of = itemgetter(*self._sensors) if len(self._sensors) > 1 else self._each_of
+
+    def read(self, scans: Ordered[SensorScan]) -> tuple[Float32Array, int]:
+        """Many scans at once.
+
+        Returns:
+            rows: [scan, sensor] float32; NaN where a value is absent, null or bad, infinite where no 32-bit float holds
+                it.
+            unknown: how many values are of other sensors.
+        """
+        values: list[float | None] = []
+        unknown = 0
+        width = len(self._sensors)
+        for scan in scans:
+            unknown += len(scan.values) - width
+            try:
+                row = self._all_of(scan.values)
+            except KeyError:
+                row = self._each_of(scan.values)
+                unknown += sum(name not in scan.values for name in self._sensors)
+            values += self._without_bad(row, scan) if scan.quality else row
+        with np.errstate(over="ignore"):
+            rows = np.fromiter(values, np.float32, len(values))  # None becomes NaN
+        return rows.reshape(len(scans), width), unknown
+
+    def too_large(self, scan: SensorScan) -> MessageError:
+        """What to say of a scan whose row has something infinite."""
+        row, _ = self.read([scan])
+        name = self._sensors[int(np.flatnonzero(np.isinf(row[0]))[0])]
+        return MessageError("schema", f"expected a 32-bit float, got {scan.values[name]:g} at values.{name}")
+
+    def _each_of(self, values: dict[str, float | None]) -> Ordered[float | None]:
+        return [values.get(name) for name in self._sensors]
+
+    def _without_bad(self, row: Ordered[float | None], scan: SensorScan) -> Ordered[float | None]:
+        return [
+            None if scan.quality.get(name) == "bad" else value for name, value in zip(self._sensors, row, strict=True)
+        ]
 
 
 def scan_row(scan: SensorScan, sensors: Ordered[str]) -> list[float]:
-    """A scan's values in the order of a model's sensors, NaN where one is absent, null or bad.
+    """One scan's values in the order of a model's sensors, NaN where one is absent, null or bad.
 
     Raises:
         MessageError: a value that no 32-bit float holds.
     """
-    get = scan.values.get
-    row = [_NAN if (value := get(name)) is None else value for name in sensors]
-    for name, quality in scan.quality.items():
-        if quality == "bad" and name in sensors:
-            row[sensors.index(name)] = _NAN
-    for name, value in zip(sensors, row, strict=True):
-        if abs(value) > _FLOAT32_MAX:
-            raise MessageError("schema", f"expected a 32-bit float, got {value:g} at values.{name}")
-    return row
+    reader = ScanRows(sensors)
+    rows, _ = reader.read([scan])
+    if np.isinf(rows).any():
+        raise reader.too_large(scan)
+    return [float(value) for value in rows[0]]
 
 
 def _is_text(value: bytes) -> bool:

@@ -36,6 +36,11 @@ _ORT_ERRORS = (
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
+def has_cuda(device: Device, *, require_gpu: bool = False) -> bool:
+    """Whether a predictor asked for in this way would run on CUDA, or not at all."""
+    return require_gpu or device == "cuda" or (device == "auto" and why_no_cuda() is None)
+
+
 def padded_size(windows: int, sizes: tuple[int, ...]) -> int:
     """The smallest of the ascending `sizes` that holds `windows`; the largest if none does."""
     return next((size for size in sizes if size >= windows), sizes[-1])

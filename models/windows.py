@@ -10,14 +10,14 @@ The rules (both forms below keep them; event time only, in the order of the log)
   grid ``floor((event_time_ms + phase) / (stride · period_ms))`` than the strand's previous accepted
   scan (or there is none); the phase spreads strands over the grid.
 
-`StrandWindow` is the incremental form (the worker: one scan at a time), `plan_windows` the batch form
+`models.strand_window` is the incremental form (the worker: one scan at a time), `plan_windows` the batch form
 (the trainer: a whole recording). They share `StrandTimeline`, which decides on times alone; a property
 test holds the two forms to each other.
 """
 
 import zlib
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +56,7 @@ class WindowRules:
         return zlib.crc32(strand_id.encode()) % self.grid_ms
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """What became of a scan."""
 
     USED = "used"
@@ -80,27 +80,58 @@ _LATE = Verdict(Outcome.LATE)
 _USED = {
     (restarted, due): Verdict(Outcome.USED, restarted, due) for restarted in (False, True) for due in (False, True)
 }
+_ORDINARY, DUE = _USED[False, False], _USED[False, True]
 
 
 class StrandTimeline:
     """The rules on one strand's event times; knows nothing of values."""
 
-    __slots__ = ("_last_late_ms", "_phase_ms", "_rising_late", "_rules", "last_ms")
+    __slots__ = ("_due_from_ms", "_last_late_ms", "_max_gap_ms", "_phase_ms", "_rising_late", "_rules", "last_ms")
 
     def __init__(self, rules: WindowRules, strand_id: str) -> None:
         self._rules = rules
+        self._max_gap_ms = rules.max_gap_ms
         self._phase_ms = rules.phase_ms(strand_id)
         self.last_ms: int | None = None
+        self._due_from_ms = 0
         self._rising_late = 0
         self._last_late_ms = 0
 
     def observe(self, event_time_ms: int) -> Verdict:
         """Judge the strand's next scan in log order by its event time, milliseconds."""
         last = self.last_ms
+        if last is not None and last < event_time_ms <= last + self._max_gap_ms:  # nearly all
+            self.last_ms = event_time_ms
+            self._rising_late = 0
+            if event_time_ms < self._due_from_ms:
+                return _ORDINARY
+            self._due_from_ms = self._next_due_ms(event_time_ms)
+            return DUE
+        return self._judge(event_time_ms, last)
+
+    def observe_steps(self, first_ms: int, period_ms: int, count: int) -> list[int] | None:
+        """Judge scans at even steps of time, all at once.
+
+        Returns:
+            Indices of those at which a prediction is due; None, and nothing was judged, if any of them is not simply
+            the next of the strand.
+        """
+        last = self.last_ms
+        if last is None or not last < first_ms <= last + self._max_gap_ms or period_ms > self._max_gap_ms:
+            return None
+        due: list[int] = []
+        while (index := max(0, -((first_ms - self._due_from_ms) // period_ms))) < count:
+            due.append(index)
+            self._due_from_ms = self._next_due_ms(first_ms + index * period_ms)
+        self.last_ms = first_ms + (count - 1) * period_ms
+        self._rising_late = 0
+        return due
+
+    def _judge(self, event_time_ms: int, last: int | None) -> Verdict:
         if last is None:
             return self._accept(event_time_ms, restarted=False)
         if event_time_ms > last:
-            return self._accept(event_time_ms, restarted=event_time_ms - last > self._rules.max_gap_ms)
+            return self._accept(event_time_ms, restarted=True)
         if event_time_ms == last:
             self._rising_late = 0
             return _DUPLICATE
@@ -114,83 +145,18 @@ class StrandTimeline:
     def _accept(self, event_time_ms: int, *, restarted: bool) -> Verdict:
         due = self._rules.stride == 1 or self.last_ms is None or self._cell(event_time_ms) != self._cell(self.last_ms)
         self.last_ms = event_time_ms
+        self._due_from_ms = self._next_due_ms(event_time_ms)
         self._rising_late = 0
         return _USED[restarted, due]
 
+    def _next_due_ms(self, event_time_ms: int) -> int:
+        """When the cell after this time's begins; with stride 1 every scan has its own."""
+        if self._rules.stride == 1:
+            return event_time_ms + 1
+        return (self._cell(event_time_ms) + 1) * self._rules.grid_ms - self._phase_ms
+
     def _cell(self, event_time_ms: int) -> int:
         return (event_time_ms + self._phase_ms) // self._rules.grid_ms
-
-
-class StrandWindow:
-    """The incremental form: one strand's window, scan by scan.
-
-    Rows are written twice into a ring of double length, so that the newest `length` rows always lie in
-    one contiguous slice and a window is handed out without copying.
-    """
-
-    __slots__ = ("_count", "_next", "_places", "_rows", "_rules", "_times", "timeline")
-
-    def __init__(self, rules: WindowRules, strand_id: str, sensors: int) -> None:
-        self._rules = rules
-        self._rows = np.empty((2 * rules.length, sensors), np.float32)
-        self._times = [0] * rules.length
-        self._places = [0] * rules.length
-        self._next = 0
-        self._count = 0
-        self.timeline = StrandTimeline(rules, strand_id)
-
-    def push(self, event_time_ms: int, row: Float32Array, place: int = 0) -> Verdict:
-        """Offer the next scan in log order.
-
-        Args:
-            event_time_ms: of the scan.
-            row: float32 [sensor], NaN = missing.
-            place: where the log has it, for `start_place`.
-        """
-        verdict = self.timeline.observe(event_time_ms)
-        if verdict.outcome is not Outcome.USED:
-            return verdict
-        length = self._rules.length
-        if verdict.restarted:
-            self._count = 0
-        slot = self._next
-        self._rows[slot] = self._rows[slot + length] = row
-        self._times[slot] = event_time_ms
-        self._places[slot] = place
-        self._next = (slot + 1) % length
-        self._count = min(self._count + 1, length)
-        return verdict
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the window holds `length` rows."""
-        return self._count == self._rules.length
-
-    @property
-    def rows(self) -> Float32Array:
-        """The accepted rows held, oldest first: a view [≤ length, sensor], valid until the next `push`."""
-        end = self._next + self._rules.length
-        return self._rows[end - self._count : end]
-
-    @property
-    def start_ms(self) -> int:
-        """Event time of the oldest row held, milliseconds."""
-        return self._times[self._next - self._count]
-
-    @property
-    def start_place(self) -> int:
-        """Where the log has the oldest row held: a new window that is offered all from there on becomes this one."""
-        return self._places[self._next - self._count]
-
-    @property
-    def missing_fraction(self) -> float:
-        """Share of missing values among the rows held."""
-        return missing_fraction(self.rows)
-
-
-def missing_fraction(rows: Float32Array) -> float:
-    """Share of NaN in [time, sensor]."""
-    return float(np.count_nonzero(np.isnan(rows)) / rows.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The composition root: settings to a running worker."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 
 from models.bundle import read
-from models.runtime import BATCH_SIZES, CUDA, Predictor
+from models.runtime import CUDA, Predictor, has_cuda
 from worker import __version__, logs
 from worker.errors import DeliveryError, StrandwatchError
 from worker.health import Health, HealthServer
@@ -31,24 +32,33 @@ Sink = AtLeastOnceSink | ExactlyOnceSink
 _SINKS: Mapping[str, type[Sink]] = {"exactly_once": ExactlyOnceSink, "at_least_once": AtLeastOnceSink}
 
 
+CPU_WINDOWS, CUDA_WINDOWS = 8, 256
+"""Windows of a batch by default: on a processor larger ones leave its caches, a GPU wants many (EXPERIMENTS.md)."""
+
+
 def batch_sizes(max_windows: int) -> tuple[int, ...]:
     """The sizes batches are padded to: powers of two, and the largest batch itself."""
-    return (*(size for size in BATCH_SIZES if size < max_windows), max_windows)
+    return (*(1 << power for power in range(10) if 1 << power < max_windows), max_windows)
 
 
 def load_predictor(settings: Settings) -> Predictor:
     """The bundle of the settings, verified and warmed on the device of the settings."""
     model = settings.model
+    by_default = CUDA_WINDOWS if has_cuda(model.device, require_gpu=model.require_gpu) else CPU_WINDOWS
     predictor = Predictor(
         read(model.bundle),
         device=model.device,
         require_gpu=model.require_gpu,
-        batch_sizes=batch_sizes(settings.batch.max_windows),
-        threads=model.threads,
+        batch_sizes=batch_sizes(settings.batch.max_windows or by_default),
     )
     if model.device == "auto" and predictor.provider != CUDA:
         log.info("serving on the CPU", provider=predictor.provider)
     return predictor
+
+
+def side_by_side(settings: Settings, predictor: Predictor) -> int:
+    """Batches that run at once: one a processor, and on a GPU one, which fills it."""
+    return settings.model.threads or (1 if predictor.provider == CUDA else len(os.sched_getaffinity(0)))
 
 
 def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
@@ -74,7 +84,12 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
                 require_topics(present, topics.model_dump().values())
                 health.wait_for("kafka", f"joining the group {settings.kafka.group_id}")
                 sink.join(stop)
-                pipeline = Pipeline(predictor, metrics)
+                pipeline = Pipeline(
+                    predictor,
+                    metrics,
+                    encoding=settings.encoding.input,
+                    side_by_side=side_by_side(settings, predictor),
+                )
                 checkpoints = Checkpoints(settings, pipeline.identity, pipeline.state, source.log_of, source.peek)
                 source.rewind = Rewind(settings, pipeline.identity, checkpoints.whole, source.peek.cut)
                 sink.state_text = checkpoints.text

@@ -4,7 +4,13 @@ Base units, bounded labels. One `Metrics` per worker with a registry of its own,
 process.
 """
 
+import time
+from collections.abc import Sequence
+
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from worker.histogram import BulkHistogram
 
 _SECONDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -27,6 +33,9 @@ class Metrics:
         def seconds(name: str, text: str, *labels: str) -> Histogram:
             return Histogram(f"strandwatch_{name}_seconds", text, labels, buckets=_SECONDS, registry=self.registry)
 
+        def many_seconds(name: str, text: str) -> BulkHistogram:
+            return BulkHistogram(f"strandwatch_{name}_seconds", text, _SECONDS, self.registry)
+
         self.samples = counter(
             "samples", "Records taken in, by what became of them; invalid ones are dead letters", "outcome"
         )
@@ -38,16 +47,16 @@ class Metrics:
         self.dead_letters = counter(
             "dead_letters", "Records set aside; any lasting rate is a broken producer", "reason"
         )
-        self.batch_windows = Histogram(
+        self.batch_windows = BulkHistogram(
             "strandwatch_batch_windows",
             "Windows inferred in one run of the model, without padding",
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
-            registry=self.registry,
+            (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+            self.registry,
         )
-        self.inference = seconds("inference", "One run of the model on one batch")
+        self.inference = many_seconds("inference", "One run of the model on one batch")
         self.stage = seconds("stage", "One pass of a stage over one poll's records", "stage")
-        self.end_to_end = seconds("end_to_end", "Event time to acknowledged prediction; needs synchronised clocks")
-        self.consume_to_publish = seconds("consume_to_publish", "Poll returned to prediction acknowledged")
+        self.end_to_end = many_seconds("end_to_end", "Event time to acknowledged prediction; needs synchronised clocks")
+        self.consume_to_publish = many_seconds("consume_to_publish", "Poll returned to prediction acknowledged")
         self.commit = seconds("commit", "One commit of offsets, request to answer")
         self.lag = gauge("consumer_lag_records", "Records in the log not yet taken in", "partition")
         self.event_time_lag = gauge("event_time_lag_seconds", "Now minus the newest event time taken in")
@@ -63,3 +72,9 @@ class Metrics:
             "provider",
         )
         self.ready = gauge("ready", "1 while /readyz says 200")
+
+    def published(self, polled_at: float, event_times_ms: Sequence[int]) -> None:
+        """Predictions are safe now; `polled_at`, by `time.monotonic`, is when their scans were taken in."""
+        if event_times_ms:
+            self.consume_to_publish.observe(np.full(len(event_times_ms), time.monotonic() - polled_at))
+            self.end_to_end.observe(np.maximum(0.0, time.time() - np.asarray(event_times_ms) / 1000))

@@ -2,27 +2,29 @@
 
     decode ─► windows ─► batch ─► inference ─► alerts ─► encode
 
+Batches run while the next scans are decoded and collected, as many side by side as there are threads for; what becomes
+of them is taken up in the order of the log, and all of it before `process` returns.
+
 It knows the stages and the metrics, not Kafka: `process` takes raw records and returns what to publish and which
 offsets are done once that is acknowledged. `worker.loop` turns it between a source and a sink.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections import deque
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from models.manifest import Manifest
 from models.runtime import Predictor
-from models.windows import Outcome
 from worker import __version__
 from worker.metrics import Metrics
 from worker.records import (
     AlertChange,
     AlertState,
+    Batch,
     DeadLetter,
-    GivenUp,
     Outgoing,
     Partition,
     PartitionState,
@@ -32,56 +34,76 @@ from worker.records import (
 )
 from worker.stages.alerts import Alerts
 from worker.stages.batch import Batcher
-from worker.stages.decode import Decoder
+from worker.stages.decode import Encoding, decoder
 from worker.stages.encode import Encoder
-from worker.stages.inference import Inference
+from worker.stages.inference import Answered, Inference
 from worker.stages.windows import Windows
+from worker.tally import Tally
 
 Clock = Callable[[], float]
+UnderWay = deque[tuple[Batch, Callable[[], Answered]]]
 
 
 class Pipeline:
-    """One model's stages, wired."""
+    """One model's stages, wired.
 
-    def __init__(self, predictor: Predictor, metrics: Metrics, wall_clock: Clock = time.time) -> None:
+    Args:
+        predictor: the model.
+        metrics: told what is done.
+        encoding: of the records.
+        side_by_side: batches that may run at once.
+        wall_clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        metrics: Metrics,
+        *,
+        encoding: Encoding = "json",
+        side_by_side: int = 1,
+        wall_clock: Clock = time.time,
+    ) -> None:
         manifest = predictor.manifest
         self.identity = identity_of(manifest)
         sensors = len(manifest.sensors)
         self._max_gap_s = manifest.window.max_gap_ms / 1000
-        self._decoder = Decoder(manifest.sensor_names)
+        self._decoder = decoder(manifest.sensor_names, encoding)
         self._windows = Windows(manifest.window, sensors)
         self._batcher = Batcher(predictor.batch_sizes, manifest.window.length, sensors)
-        self._inference = Inference(predictor)
+        self._inference = Inference(predictor, side_by_side)
         self._alerts = Alerts(manifest)
         self._encoder = Encoder(manifest, __version__, predictor.provider)
         self._metrics = metrics
         self._wall_clock = wall_clock
-        self._counted = dict.fromkeys(Outcome, 0)
+        self._tally = Tally(metrics)
         self._owed: dict[Partition, Processed] = {}
 
     def process(self, records: Sequence[RawRecord]) -> Processed:
         """Take records in log order through all stages."""
-        with self._timed("decode"):
-            block, dead = self._decoder.decode(records)
+        begun = time.perf_counter()
+        block, dead = self._decoder.decode(records)
+        self._tally.spent("decode", begun)
         outgoing = [self._dead_letter(letter) for letter in dead]
         self._metrics.unknown_values.inc(block.unknown_values)
+        under_way: UnderWay = deque()
         begun, batching, apart = time.perf_counter(), 0.0, 0.0
         for entry in self._windows.advance(block):
             if self._batcher.is_full:
                 full_at = time.perf_counter()
-                outgoing += self._infer()
+                self._begin(under_way)
+                outgoing += self._finish(under_way, at_most=2 * self._inference.side_by_side - 1)
                 apart += time.perf_counter() - full_at
             added_at = time.perf_counter()
             self._batcher.add(entry)
             batching += time.perf_counter() - added_at
-        self._metrics.stage.labels("windows").observe(time.perf_counter() - begun - apart - batching)
-        self._metrics.stage.labels("batch").observe(batching)
-        outgoing += self._infer()
-        self._count_samples()
-        next_offsets: dict[Partition, int] = {}
-        for record in records:
-            next_offsets[record.origin.partition] = record.origin.offset + 1
-        return Processed(outgoing, next_offsets)
+        self._tally.seconds["windows"] += time.perf_counter() - begun - apart - batching
+        self._tally.seconds["batch"] += batching
+        self._begin(under_way)
+        outgoing += self._finish(under_way, at_most=0)
+        self._tally.tell(self._windows.outcomes)
+        reached = {record.origin.partition: record.origin.offset + 1 for record in records}
+        return Processed(outgoing, reached, len(records))
 
     def state(self, partition: Partition) -> PartitionState:
         """A partition as it stands, for `restore`."""
@@ -129,32 +151,34 @@ class Pipeline:
             self._metrics.strands_silent.set(sum(newest - last > self._max_gap_s * 1000 for last in last_ms))
             self._metrics.event_time_lag.set(self._wall_clock() - newest / 1000)
 
-    def _infer(self) -> list[Outgoing]:
+    def _begin(self, under_way: UnderWay) -> None:
         batch = self._batcher.take()
-        if not batch.entries:
-            return []
-        if batch.count:
-            self._metrics.batch_windows.observe(batch.count)
-            with self._metrics.inference.time(), self._timed("inference"):
-                scored = self._inference.run(batch)
-        else:
-            scored = self._inference.run(batch)
-        with self._timed("alerts"):
-            changes = [list(self._alerts.advance(entry)) for entry in scored]
-        with self._timed("encode"):
-            return [
-                outgoing
-                for entry, changed in zip(scored, changes, strict=True)
-                for outgoing in self._publishable(entry, changed)
-            ]
+        under_way.append((batch, self._inference.begin(batch)))
 
-    def _publishable(self, entry: Scored | GivenUp, changes: Sequence[AlertChange]) -> Iterator[Outgoing]:
-        if isinstance(entry, Scored):
-            prediction, quality = self._encoder.prediction(entry)
-            self._metrics.predictions.labels(quality).inc()
-            yield prediction
-        for change in changes:
-            yield self._alert(change)
+    def _finish(self, under_way: UnderWay, at_most: int) -> list[Outgoing]:
+        """What comes of the oldest batches, until no more than so many are under way."""
+        outgoing: list[Outgoing] = []
+        while len(under_way) > at_most:
+            batch, answered = under_way.popleft()
+            outgoing += self._told(batch, answered())
+            self._batcher.give_back(batch)
+        return outgoing
+
+    def _told(self, batch: Batch, answered: Answered) -> list[Outgoing]:
+        if batch.count:
+            self._tally.ran(batch.count, answered.seconds)
+        begun = time.perf_counter()
+        changes = [self._alerts.advance(entry) for entry in answered.entries]
+        begun = self._tally.spent("alerts", begun)
+        outgoing: list[Outgoing] = []
+        for entry, changed in zip(answered.entries, changes, strict=True):
+            if isinstance(entry, Scored):
+                prediction, quality = self._encoder.prediction(entry)
+                outgoing.append(prediction)
+                self._tally.qualities[quality] += 1
+            outgoing += [self._alert(change) for change in changed]
+        self._tally.spent("encode", begun)
+        return outgoing
 
     def _alert(self, change: AlertChange) -> Outgoing:
         self._metrics.alerts.labels(change.target, change.transition.value, change.severity).inc()
@@ -164,14 +188,6 @@ class Pipeline:
         self._metrics.samples.labels("invalid").inc()
         self._metrics.dead_letters.labels(letter.reason).inc()
         return self._encoder.dead_letter(letter)
-
-    def _count_samples(self) -> None:
-        for outcome, count in self._windows.outcomes.items():
-            self._metrics.samples.labels(outcome.value).inc(count - self._counted[outcome])
-            self._counted[outcome] = count
-
-    def _timed(self, stage: str) -> AbstractContextManager[object]:
-        return self._metrics.stage.labels(stage).time()
 
 
 def identity_of(manifest: Manifest) -> str:

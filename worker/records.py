@@ -4,17 +4,18 @@
               └► DeadLetter
 
 Every record knows its `Origin`, so that an offset can be committed only after all that its record caused
-has been acknowledged.
+has been acknowledged. What is made for every scan is a `msgspec.Struct`: made in a tenth of a frozen dataclass' time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from models.alerting import Severity, Transition
 from models.errors import DeadLetterReason
+from models.frames import MAX_SCANS, ScanFrame
 from models.messages import SensorScan
 from models.windows import Float32Array
 
@@ -22,21 +23,22 @@ Partition = tuple[str, int]
 """Topic and number."""
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """Where a record stood in the input log."""
 
-    topic: str
-    number: int
+    partition: Partition
     offset: int
 
-    @property
-    def partition(self) -> Partition:
-        """The partition it stood in."""
-        return self.topic, self.number
+    def place(self, index: int = 0) -> int:
+        """Of a scan of the record: one number for both, in the order of the log."""
+        return self.offset * PLACES + index
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+PLACES = MAX_SCANS
+"""Of scans in one record."""
+
+
+class RawRecord(msgspec.Struct, frozen=True, gc=False):
     """One record as Kafka has it."""
 
     origin: Origin
@@ -73,17 +75,32 @@ class ScanBlock:
         origins: [n] where each scan came from.
         scans: [n] what each said.
         rows: [n, sensor] float32 in the order of the model's sensors, NaN = missing or bad.
+        missing: [n] how many values each lacks.
         unknown_values: how many values were of sensors the model does not read.
     """
 
     origins: Sequence[Origin]
     scans: Sequence[SensorScan]
     rows: Float32Array
+    missing: Sequence[int]
     unknown_values: int
 
 
 @dataclass(frozen=True, slots=True)
-class DueScan:
+class FrameBlock:
+    """The usable packed frames of one poll, in log order.
+
+    Attributes:
+        origins: [n] where each came from.
+        frames: [n] what each holds.
+    """
+
+    origins: Sequence[Origin]
+    frames: Sequence[ScanFrame]
+    unknown_values: int = 0
+
+
+class DueScan(msgspec.Struct, frozen=True, gc=False):
     """A scan at which a prediction is due, and its window's particulars.
 
     `is_full` is False while the window is warming: then nothing is inferred and alerts do not move.
@@ -100,8 +117,7 @@ class DueScan:
     is_full: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DueWindow:
+class DueWindow(msgspec.Struct, frozen=True, gc=False):
     """A due scan with its window: a view [time, sensor], valid only until the strand's next scan."""
 
     scan: DueScan
@@ -130,15 +146,16 @@ class Batch:
         entries: what happened, in log order; the full due scans among them are the batch's first rows.
         windows: [size, time, sensor] float32, already padded to a warmed size; rows past `count` are padding.
         count: rows that are windows.
+        array: whose first rows they are.
     """
 
     entries: Sequence[DueScan | GivenUp]
     windows: Float32Array
     count: int
+    array: Float32Array
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """A due scan with the model's answer, one probability a target; None while warming."""
 
     scan: DueScan
@@ -203,7 +220,7 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     """What a worker must know of a partition beside its log, at one offset.
 
     Attributes:
-        windows: by strand, the offset of its window's oldest scan: refilled from there, the window is the same.
+        windows: by strand, the place of its window's oldest scan: refilled from there, the window is the same.
         alerts: those that are not idle.
         since: an earlier offset at which the windows were so, from which on every strand is refilled; None if they are
             so now.
@@ -215,20 +232,21 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
 
     def begins(self, offset: int) -> int:
         """Where to read on from, so that everything is whole at `offset`."""
-        return min(self.windows.values(), default=offset if self.since is None else self.since)
+        if self.windows:
+            return min(self.windows.values()) // PLACES
+        return offset if self.since is None else self.since
 
 
 Destination = Literal["predictions", "alerts", "dead_letters"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One record to publish; `event_time_ms` is that of a prediction, for the latency figures."""
 
     destination: Destination
     key: bytes | None
     value: bytes | None
-    headers: Mapping[str, str | bytes] = field(default_factory=dict)
+    headers: Mapping[str, str | bytes] = {}
     event_time_ms: int | None = None
 
 
@@ -236,8 +254,9 @@ class Outgoing:
 class Processed:
     """What one poll caused: the outputs, and the input offsets that are done once those are acknowledged.
 
-    `next_offsets` holds, by (topic, partition), the offset after the last record taken in.
+    `next_offsets` holds, by (topic, partition), the offset after the last record taken in; `records`, how many were.
     """
 
     outgoing: Sequence[Outgoing]
     next_offsets: Mapping[Partition, int]
+    records: int = 0

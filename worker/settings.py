@@ -24,7 +24,6 @@ from pydantic_settings import (
 )
 
 from models.errors import UsageError, mismatch
-from models.runtime import BATCH_SIZES
 
 PREFIX = "STRANDWATCH_"
 DELIMITER = "__"
@@ -82,9 +81,9 @@ class TopicSettings(_Section):
 
 
 class EncodingSettings(_Section):
-    """How messages are written; JSON is the only encoding of this version."""
+    """How messages are written."""
 
-    input: Literal["json"] = "json"
+    input: Literal["json", "packed"] = "json"
     output: Literal["json"] = "json"
 
 
@@ -94,13 +93,13 @@ class ModelSettings(_Section):
     bundle: str = "current"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     require_gpu: bool = False
-    threads: int = Field(1, ge=1, description="of ONNX Runtime within an operator")
+    threads: int | None = Field(None, ge=1, description="batches that run at once; by default one a processor")
 
 
 class BatchSettings(_Section):
     """How long and how many scans wait for company."""
 
-    max_windows: int = Field(BATCH_SIZES[-1], ge=1, le=1024)
+    max_windows: int | None = Field(None, ge=1, le=1024, description="of a batch; by default 8, on CUDA 256")
     deadline_ms: int = Field(0, ge=0, le=1000, description="how long a scan waits for others; 0 runs at once")
 
 

@@ -18,7 +18,7 @@ from worker.kafka import config
 from worker.loop import Loop
 from worker.records import Origin, RawRecord
 from worker.settings import KafkaSettings
-from worker.stages.decode import Decoder
+from worker.stages.decode import decoder
 
 
 def consume(bootstrap: str, topic: str, records: str) -> dict[str, float]:
@@ -35,10 +35,10 @@ def consume(bootstrap: str, topic: str, records: str) -> dict[str, float]:
 
 def decode(bootstrap: str, topic: str, records: str) -> dict[str, float]:
     """And the worker's own decode stage, into its float32 block."""
-    decoder = Decoder(bundles.read("current").manifest.sensor_names)
+    decode = decoder(bundles.read("current").manifest.sensor_names).decode
 
     def take(messages: list) -> None:
-        decoder.decode([RawRecord(Origin(m.topic(), m.partition(), m.offset()), m.key(), m.value()) for m in messages])
+        decode([RawRecord(Origin((m.topic(), m.partition()), m.offset()), m.key(), m.value()) for m in messages])
 
     return {"per_s": _consumed(bootstrap, topic, int(records), take)}
 

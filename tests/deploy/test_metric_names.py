@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from worker.histogram import BulkHistogram
 from worker.metrics import Metrics
 from worker.settings import HttpSettings
 
@@ -27,6 +28,10 @@ def exposed() -> dict[str, set[str]]:
     """Name of every series of the worker to its labels."""
     series: dict[str, set[str]] = {}
     for metric in vars(Metrics()).values():
+        if isinstance(metric, BulkHistogram):
+            name = metric.name
+            series |= {f"{name}_sum": SCRAPE_LABELS, f"{name}_count": SCRAPE_LABELS}
+            series[f"{name}_bucket"] = SCRAPE_LABELS | {"le"}
         if isinstance(metric, MetricWrapperBase):
             labels = {*metric._labelnames, *SCRAPE_LABELS}
             name = metric._name

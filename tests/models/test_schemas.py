@@ -159,7 +159,7 @@ def test_schema_and_decoder_agree_on_scans(scan: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("reason", DEAD_LETTER_REASONS)
 def test_headers_of_a_real_dead_letter_fit_their_schema(reason: DeadLetterReason) -> None:
-    letter = DeadLetter(RawRecord(Origin("casting.sensors", 3, 1041), b"p1.c2.s3", b"{"), reason, "what was wrong")
+    letter = DeadLetter(RawRecord(Origin(("casting.sensors", 3), 1041), b"p1.c2.s3", b"{"), reason, "what was wrong")
     encoder = Encoder(bundles.manifest(files={"model.onnx": "0" * 64}), "0.1.0")
     headers = dict(encoder.dead_letter(letter).headers)
     schema = validator("dead_letter_headers.json")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.windows import Outcome, StrandTimeline, StrandWindow, WindowRules, gather_windows, plan_windows
+from models.strand_window import StrandWindow
+from models.windows import Outcome, StrandTimeline, WindowRules, gather_windows, plan_windows
 
 SENSORS = 2
 

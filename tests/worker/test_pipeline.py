@@ -46,7 +46,7 @@ def as_log(steps: list[tuple[str, int, float]]) -> list[RawRecord]:
             payload = encode(
                 SensorScan(strand_id=strand, event_time_ms=clocks[strand], values={"mould_tc_upper_left_c": value})
             )
-        log.append(RawRecord(Origin("t", 0, 2 * index), strand.encode(), payload))
+        log.append(RawRecord(Origin(("t", 0), 2 * index), strand.encode(), payload))
     return log
 
 

@@ -4,7 +4,7 @@
     decode(text).state
 
 The text is the checksum and the compressed state in base 85. Kafka limits it (`offset.metadata.max.bytes`, 4,096 unless
-the broker says otherwise), so what is written is lean: offsets as distances from the first, and no names of fields.
+the broker says otherwise), so what is written is lean: places as distances from the first, and no names of fields.
 Where that is too long, `worker.kafka.checkpoints` keeps the same as bytes in a topic, and the text points to it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from models.errors import ContractError, mismatch
-from worker.records import AlertState, PartitionState
+from worker.records import PLACES, AlertState, PartitionState
 
 FORMAT = 3
 
@@ -58,12 +58,16 @@ class Committed(msgspec.Struct, frozen=True):
     epoch: int = -1
 
 
+_Distance = int | tuple[int, int]
+"""Records from the first; and the scan within the record, if it is not its first."""
+
+
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     format: int
     model: str
     partitions: int
     first: int
-    windows: dict[str, int]
+    windows: dict[str, _Distance]
     alerts: list[AlertState]
     checkpoint: Pointer | None
     epoch: int
@@ -90,13 +94,13 @@ def decode(text: str) -> Committed:
 def pack(committed: Committed) -> bytes:
     """As bytes: the checksum, and all else compressed."""
     starts = committed.state.windows
-    first = min(starts.values(), default=0)
+    first = committed.state.begins(0)
     wire = _Wire(
         FORMAT,
         committed.model,
         committed.partitions,
         first,
-        {strand_id: start - first for strand_id, start in starts.items()},
+        {strand_id: _distance(start, first) for strand_id, start in starts.items()},
         list(committed.state.alerts),
         committed.checkpoint,
         committed.epoch,
@@ -121,8 +125,18 @@ def unpack(raw: bytes) -> Committed:
         raise _refused(str(error)) from None
     if wire is None:
         raise _refused(f"format {plain[:1]}")
-    windows = {strand_id: wire.first + distance for strand_id, distance in wire.windows.items()}
+    windows = {strand_id: _place(wire.first, distance) for strand_id, distance in wire.windows.items()}
     return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts), wire.checkpoint, wire.epoch)
+
+
+def _distance(place: int, first: int) -> _Distance:
+    offset, index = divmod(place, PLACES)
+    return (offset - first, index) if index else offset - first
+
+
+def _place(first: int, distance: _Distance) -> int:
+    records, index = distance if isinstance(distance, tuple) else (distance, 0)
+    return (first + records) * PLACES + index
 
 
 def _refused(got: str) -> ContractError:

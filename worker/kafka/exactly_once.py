@@ -26,8 +26,8 @@ log = logs.get(__name__)
 QUIET_COMMIT_S = 0.02
 """From a poll to its commit where little is waiting: readers wait for the commit, and it costs some 6 ms."""
 
-_BUSY_OUTPUTS = 200
-"""Outputs of a transaction from which the next may wait longer."""
+_BUSY_RECORDS = 500
+"""Of a transaction, taken in and put out together, from which the next may wait longer."""
 
 _JOIN_S = 1.0
 _FAILURES = 5
@@ -61,6 +61,7 @@ class ExactlyOnceSink:
         self._refused: DeliveryError | None = None
         self._to_cut: set[tuple[str, ...]] = set()
         self._reached: dict[Partition, int] = {}
+        self._taken_in = 0
         self._under_way: list[tuple[float, Sequence[Outgoing]]] = []
         self._commit_at = 0.0
         self.state_text: StateText = lambda *_: ""
@@ -107,6 +108,7 @@ class ExactlyOnceSink:
             self._give_up(error)
             return
         self._reached.update(processed.next_offsets)
+        self._taken_in += processed.records
         self._under_way.append((polled_at, processed.outgoing))
 
     def tick(self) -> None:
@@ -157,8 +159,8 @@ class ExactlyOnceSink:
 
     def _send(self, out: Outgoing) -> None:
         topic = self._topics[out.destination]
-        origin = (*map(str, (out.headers.get("topic"), out.headers.get("partition"), out.headers.get("offset"))),)
-        if out.destination == "dead_letters" and origin in self._to_cut:
+        origin = _origin(out) if out.destination == "dead_letters" else ()
+        if origin in self._to_cut:
             out = cut(out)
 
         def on_refused(error: KafkaError) -> None:
@@ -167,12 +169,12 @@ class ExactlyOnceSink:
             else:
                 self._refused = self._refused or refused(topic, out, error)
 
-        self._producer.produce(topic, out.key, out.value, list(out.headers.items()), on_refused)
+        self._producer.produce(topic, out.key, out.value, list(out.headers.items()) or None, on_refused)
 
     def _commit(self) -> None:
         if self._producer.is_suspect:
             raise TransactionError("replace", "a broker was lost: a commit might hang")
-        began_s, outputs = time.monotonic(), self.outstanding
+        began_s, records = time.monotonic(), self.outstanding + self._taken_in
         if not self._producer.is_open:
             self._producer.begin()
         offsets = [self._position(partition, offset) for partition, offset in self._reached.items()]
@@ -185,7 +187,7 @@ class ExactlyOnceSink:
         self._forget()
         self._wait_s = (
             min(self._most_s, self._wait_s * 1.5)
-            if outputs >= _BUSY_OUTPUTS
+            if records >= _BUSY_RECORDS
             else max(min(QUIET_COMMIT_S, self._most_s), self._wait_s / 1.5)
         )
 
@@ -199,16 +201,13 @@ class ExactlyOnceSink:
         return self._producer.place(self._topics["worker_state"], key, value)
 
     def _observe_latency(self) -> None:
-        now, now_ms = time.monotonic(), time.time() * 1000
         for polled_at, outputs in self._under_way:
-            for out in outputs:
-                if out.event_time_ms is not None:
-                    self._metrics.consume_to_publish.observe(now - polled_at)
-                    self._metrics.end_to_end.observe(max(0.0, (now_ms - out.event_time_ms) / 1000))
+            self._metrics.published(polled_at, [out.event_time_ms for out in outputs if out.event_time_ms is not None])
 
     def _forget(self) -> None:
         self._reached.clear()
         self._under_way.clear()
+        self._taken_in = 0
 
     def _give_up(self, error: TransactionError) -> None:
         """What was made since the last commit is void. Nothing is mended here: this may be a callback of the client."""
@@ -259,3 +258,7 @@ class ExactlyOnceSink:
                 ) from None
             log.warning("not let in as a producer; trying another", why=str(error))
             self._replace(error)
+
+
+def _origin(dead_letter: Outgoing) -> tuple[str, ...]:
+    return (*(str(dead_letter.headers.get(name)) for name in ("topic", "partition", "offset")),)

@@ -16,7 +16,7 @@ from models.errors import ContractError
 from worker import logs
 from worker.errors import StartupError
 from worker.kafka.committed import Committed, decode
-from worker.records import AlertState, Partition, PartitionState
+from worker.records import PLACES, AlertState, Partition, PartitionState
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -114,7 +114,7 @@ class Rewind:
         if offset != committed.offset:
             return Resume(offset, offset, PartitionState({}, state.alerts), former=former)
         oldest = max(low, offset - MOST_REPLAYED)
-        windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest}
+        windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest * PLACES}
         if len(windows) < len(state.windows):
             log.error(
                 "windows reach further back than what can be read; they start warming",

@@ -205,11 +205,7 @@ class AtLeastOnceSink:
     def _acknowledged(self, flight: _Flight) -> None:
         if not flight.ticket.acknowledge():
             return
-        since_poll = time.monotonic() - flight.polled_at
-        now_ms = time.time() * 1000
-        for event_time_ms in flight.event_times_ms:
-            self._metrics.consume_to_publish.observe(since_poll)
-            self._metrics.end_to_end.observe(max(0.0, (now_ms - event_time_ms) / 1000))
+        self._metrics.published(flight.polled_at, flight.event_times_ms)
 
     def _on_committed(self, error: KafkaError | None, answers: Sequence[TopicPartition]) -> None:
         if self._commit_asked_at is not None:

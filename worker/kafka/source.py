@@ -117,7 +117,7 @@ class Source:
         stale = {partition for partition, times in self._taken_up.items() if taken_up[partition] != times}
         messages = [message for message in messages if _partition(message) not in stale]
         out_of_range: list[TopicPartition] = []
-        records = [one for message in messages + company if (one := self._record(message, out_of_range)) is not None]
+        records = self._records(messages + company, out_of_range)
         self._member.raise_failure()
         for partition in out_of_range:
             records = [one for one in records if one.origin.partition != (partition.topic, partition.partition)]
@@ -150,18 +150,26 @@ class Source:
         self._asker.close()
         self.peek.close()
 
-    def _record(self, message: Any, out_of_range: list[TopicPartition]) -> RawRecord | None:
-        error = message.error()
-        if error is not None:
-            self._on_message_error(error, message, out_of_range)
-            return None
-        origin = Origin(message.topic(), message.partition(), message.offset())
-        if origin.partition not in self._next:
-            return None  # taken away while this very poll was under way
-        self._next[origin.partition] = origin.offset + 1
-        epoch = message.leader_epoch()
-        self._epochs[origin.partition] = -1 if epoch is None else epoch
-        return RawRecord(origin, message.key(), message.value())
+    def _records(self, messages: Sequence[Any], out_of_range: list[TopicPartition]) -> list[RawRecord]:
+        """Note how far they reach; those of a partition that was taken away while the poll was under way are none."""
+        records: list[RawRecord] = []
+        owned = {number: (topic, number) for topic, number in self._next}
+        last: dict[int, Any] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._on_message_error(error, message, out_of_range)
+                continue
+            number = message.partition()
+            partition = owned.get(number)
+            if partition is not None:
+                last[number] = message
+                records.append(RawRecord(Origin(partition, message.offset()), message.key(), message.value()))
+        for number, message in last.items():
+            epoch = message.leader_epoch()
+            self._next[owned[number]] = message.offset() + 1
+            self._epochs[owned[number]] = -1 if epoch is None else epoch
+        return records
 
     def _assign(self, assigned: list[TopicPartition]) -> None:
         self._metrics.rebalances.inc()

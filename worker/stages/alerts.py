@@ -30,12 +30,11 @@ class Alerts:
         self._model, self._sha256 = manifest.model, manifest.model_sha256
         self._partitions: dict[Partition, dict[str, list[_Alert]]] = {}
 
-    def advance(self, entry: Scored | GivenUp) -> Iterator[AlertChange]:
-        """Take the next entry in log order; yield the alerts that opened or closed by it."""
+    def advance(self, entry: Scored | GivenUp) -> Sequence[AlertChange]:
+        """Take the next entry in log order; the alerts that opened or closed by it."""
         if isinstance(entry, GivenUp):
-            yield from self._give_up(entry)
-        elif entry.probabilities is not None:
-            yield from self._observe(entry.scan, entry.probabilities)
+            return list(self._give_up(entry))
+        return () if entry.probabilities is None else self._observe(entry.scan, entry.probabilities)
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition's alerts without a word: it belongs to another worker now."""
@@ -88,19 +87,22 @@ class Alerts:
             strands[strand_id] = alerts
         return alerts
 
-    def _observe(self, scan: DueScan, probabilities: tuple[float, ...]) -> Iterator[AlertChange]:
+    def _observe(self, scan: DueScan, probabilities: tuple[float, ...]) -> list[AlertChange]:
         alerts = self._of(scan.origin.partition, scan.strand_id)
+        changes: list[AlertChange] = []
+        now, position = scan.event_time_ms, scan.strand_position_m
         for target, alert, probability in zip(self._targets, alerts, probabilities, strict=True):
-            was_idle = not (alert.machine.is_open or alert.machine.is_rising)
-            transition = alert.machine.observe(scan.event_time_ms, probability)
-            if was_idle:
-                alert.position_from_m = scan.strand_position_m
-            alert.position_to_m, alert.probability = scan.strand_position_m, probability
+            machine = alert.machine
+            if machine.opened_at_ms is None and machine.above_since_ms is None:
+                alert.position_from_m = position
+            alert.position_to_m, alert.probability = position, probability
+            transition = machine.observe(now, probability)
+            if transition is None:
+                continue
             if transition is Transition.OPENED:
-                alert.opened_at_ms, alert.heat_id = scan.event_time_ms, scan.heat_id
-            if transition is not None:
-                why = _why(alert, transition)
-                yield self._change(alert, transition, scan.strand_id, target, scan.event_time_ms, why)
+                alert.opened_at_ms, alert.heat_id = now, scan.heat_id
+            changes.append(self._change(alert, transition, scan.strand_id, target, now, _why(alert, transition)))
+        return changes
 
     def _give_up(self, given_up: GivenUp) -> Iterator[AlertChange]:
         strands = self._partitions.get(given_up.origin.partition, {})

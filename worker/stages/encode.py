@@ -74,8 +74,8 @@ class Encoder:
         headers: dict[str, str | bytes] = {
             "reason": letter.reason,
             "detail": letter.detail[:_DETAIL_CHARACTERS],
-            "topic": origin.topic,
-            "partition": str(origin.number),
+            "topic": origin.partition[0],
+            "partition": str(origin.partition[1]),
             "offset": str(origin.offset),
             "worker_version": self._version,
         }

@@ -4,24 +4,26 @@ A strand belongs to the partition its scans come from; when the partition goes, 
 outside this file and `models` assumes that a strand's state is a window.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from models.frames import ScanFrame
 from models.messages import SensorScan
-from models.windows import Float32Array, Outcome, StrandWindow, Verdict, WindowRules
-from worker.records import DueScan, DueWindow, GivenUp, Origin, Partition, ScanBlock
+from models.strand_window import StrandWindow, missing_of
+from models.windows import DUE, Outcome, Verdict, WindowRules
+from worker.records import DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
 
 EVICT_AFTER_RECORDS = 100_000
 """A strand without a scan for this many offsets of its partition is forgotten: memory stays bounded."""
 
 
-class _Strand:
-    __slots__ = ("last_offset", "window")
+class _Strand(StrandWindow):
+    """A strand's window, and the offset of its last record."""
 
-    def __init__(self, window: StrandWindow) -> None:
-        self.window = window
-        self.last_offset = 0
+    __slots__ = ("last_offset",)
+    last_offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +39,36 @@ class Windows:
         self._rules = rules
         self._sensors = sensors
         self._evict_after = evict_after_records
+        self._cell_records = max(1, evict_after_records // 10)
         self._partitions: dict[Partition, dict[str, _Strand]] = {}
         self._swept: dict[Partition, int] = {}
         self._refills: dict[Partition, _Refill] = {}
         self._watched: dict[Partition, Mapping[str, int]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
 
-    def advance(self, block: ScanBlock) -> Iterator[DueWindow | GivenUp]:
+    def advance(self, block: ScanBlock | FrameBlock) -> Iterator[DueWindow | GivenUp]:
         """Take the scans in log order; yield what is due, and the strands that are given up.
 
         A yielded window is a view: use it before asking for the next.
         """
-        for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
-            yield from self._give_up_broken(origin)
-            yield from self._sweep(origin)
-            yield from self._take(origin, scan, row)
+        if isinstance(block, FrameBlock):
+            yield from self._advance_frames(block)
+            return
+        partition, sweep_at = None, 0
+        strands: dict[str, _Strand] = {}
+        for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
+            if origin.partition != partition or origin.offset >= sweep_at:
+                partition, sweep_at = origin.partition, self._next_cell_at(origin)
+                yield from self._give_up_broken(origin)
+                yield from self._sweep(origin)
+                strands = self._partitions.setdefault(partition, {})
+            strand = strands.get(scan.strand_id) or self._window(origin, scan.strand_id)
+            strand.last_offset = origin.offset
+            before = strand.timeline.last_ms
+            verdict = strand.push(scan.event_time_ms, row, origin.place(), missing)
+            self.outcomes[verdict.outcome] += 1
+            if verdict.due or verdict.restarted:
+                yield from _told(origin, scan, strand, before, verdict)
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition's strands: it belongs to another worker now."""
@@ -61,18 +78,18 @@ class Windows:
         self._watched.pop(partition, None)
 
     def starts(self, partition: Partition) -> dict[str, int]:
-        """The offset of the oldest scan in every strand's window: all that `refill` needs beside the log."""
+        """The place of the oldest scan in every strand's window: all that `refill` needs beside the log."""
         strands = self._partitions.get(partition, {})
-        return {strand_id: strand.window.start_place for strand_id, strand in strands.items()}
+        return {strand_id: strand.start_place for strand_id, strand in strands.items()}
 
     def begin_refill(
         self, partition: Partition, starts: Mapping[str, int], watched: Mapping[str, int], since: int | None = None
     ) -> None:
-        """Forget what was; from now on `refill` takes the scans of these strands, each from its offset on.
+        """Forget what was; from now on `refill` takes the scans of these strands, each from its place on.
 
         Args:
             partition: whose.
-            starts: by strand, the offset of its window's oldest scan.
+            starts: by strand, the place of its window's oldest scan.
             watched: by strand, the event time of its last prediction: strands with an alert, for which their windows
                 were full. Those that the log cannot fill any more are given up with the partition's next scan.
             since: offset at which the starts were so, and from which on the scans of every strand count; None if it is
@@ -82,22 +99,30 @@ class Windows:
         self._refills[partition] = _Refill(starts, since)
         self._watched[partition] = watched
 
-    def refill(self, block: ScanBlock) -> None:
+    def refill(self, block: ScanBlock | FrameBlock) -> None:
         """Take scans that were taken before, in silence: windows grow as they did, and nothing comes of it.
 
         A strand's scans before its start are passed over: a late one among them, which was refused when it came, would
         be taken now for the first.
         """
-        for origin, scan, row in zip(block.origins, block.scans, block.rows, strict=True):
-            refill = self._refills[origin.partition]
-            if refill.since is not None and origin.offset >= refill.since:
-                deque(self._sweep(origin), maxlen=0)
-                self._push(origin, scan, row)
-                continue
-            self._swept[origin.partition] = self._cell(origin)
-            start = refill.starts.get(scan.strand_id)
-            if start is not None and origin.offset >= start:
-                self._push(origin, scan, row)
+        if isinstance(block, FrameBlock):
+            for origin, frame in zip(block.origins, block.frames, strict=True):
+                first = max(0, self._refill_from(origin, frame.strand_id) - origin.place())
+                if first < len(frame):
+                    _exhaust(_through(self._window(origin, frame.strand_id), origin, frame, first))
+            return
+        for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
+            if self._refill_from(origin, scan.strand_id) <= origin.place():
+                self._window(origin, scan.strand_id).push(scan.event_time_ms, row, origin.place(), missing)
+
+    def _refill_from(self, origin: Origin, strand_id: str) -> int:
+        """The place from which a strand's scans are taken; evicts as it was done when the record first came."""
+        refill = self._refills[origin.partition]
+        if refill.since is not None and origin.offset >= refill.since:
+            _exhaust(self._sweep(origin))
+            return 0
+        self._swept[origin.partition] = self._cell(origin)
+        return refill.starts.get(strand_id, sys.maxsize)
 
     def last_times_ms(self) -> list[int]:
         """The newest event time of every strand."""
@@ -105,36 +130,43 @@ class Windows:
             last
             for strands in self._partitions.values()
             for strand in strands.values()
-            if (last := strand.window.timeline.last_ms) is not None
+            if (last := strand.timeline.last_ms) is not None
         ]
 
-    def _take(self, origin: Origin, scan: SensorScan, row: Float32Array) -> Iterator[DueWindow | GivenUp]:
-        window, before, verdict = self._push(origin, scan, row)
-        self.outcomes[verdict.outcome] += 1
-        if verdict.restarted and before is not None:
-            yield GivenUp(origin, scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
-        if verdict.due:
-            yield DueWindow(_due_scan(origin, scan, window), window.rows)
+    def _advance_frames(self, block: FrameBlock) -> Iterator[DueWindow | GivenUp]:
+        for origin, frame in zip(block.origins, block.frames, strict=True):
+            yield from self._give_up_broken(origin)
+            yield from self._sweep(origin)
+            window = self._window(origin, frame.strand_id)
+            refused = 0
+            for index, before, verdict in _through(window, origin, frame):
+                if verdict.outcome is not Outcome.USED:
+                    self.outcomes[verdict.outcome] += 1
+                    refused += 1
+                elif verdict.due or verdict.restarted:
+                    yield from _told(origin, frame.scan(index), window, before, verdict)
+            self.outcomes[Outcome.USED] += len(frame) - refused
 
-    def _push(self, origin: Origin, scan: SensorScan, row: Float32Array) -> tuple[StrandWindow, int | None, Verdict]:
-        """Offer a scan to its strand's window; returns the window, the newest event time before, and the verdict."""
+    def _window(self, origin: Origin, strand_id: str) -> _Strand:
+        """The window of the strand that a record is of; it is noted that the strand had one."""
         strands = self._partitions.setdefault(origin.partition, {})
-        strand = strands.get(scan.strand_id)
+        strand = strands.get(strand_id)
         if strand is None:
-            strand = _Strand(StrandWindow(self._rules, scan.strand_id, self._sensors))
-            strands[scan.strand_id] = strand
+            strand = strands[strand_id] = _Strand(self._rules, strand_id, self._sensors)
         strand.last_offset = origin.offset
-        before = strand.window.timeline.last_ms
-        return strand.window, before, strand.window.push(scan.event_time_ms, row, origin.offset)
+        return strand
 
     def _cell(self, origin: Origin) -> int:
         """The stretch of its partition, of which the first record evicts."""
-        return origin.offset // max(1, self._evict_after // 10)
+        return origin.offset // self._cell_records
+
+    def _next_cell_at(self, origin: Origin) -> int:
+        return (self._cell(origin) + 1) * self._cell_records
 
     def _give_up_broken(self, origin: Origin) -> Iterator[GivenUp]:
         for strand_id, last_ms in self._watched.pop(origin.partition, {}).items():
             strand = self._partitions.get(origin.partition, {}).get(strand_id)
-            if strand is None or not strand.window.is_full:
+            if strand is None or not strand.is_full:
                 why = "its earlier scans are gone from the log"
                 yield GivenUp(origin, strand_id, last_ms, why, is_evicted=strand is None)
 
@@ -146,9 +178,57 @@ class Windows:
         self._swept[partition] = self._cell(origin)
         strands = self._partitions.get(partition, {})
         for strand_id in [s for s, strand in strands.items() if origin.offset - strand.last_offset > self._evict_after]:
-            last = strands.pop(strand_id).window.timeline.last_ms
+            last = strands.pop(strand_id).timeline.last_ms
             why = f"no scan in the last {self._evict_after} records of its partition"
             yield GivenUp(origin, strand_id, last or 0, why, is_evicted=True)
+
+
+def _through(
+    window: StrandWindow, origin: Origin, frame: ScanFrame, first: int = 0
+) -> Iterator[tuple[int, int | None, Verdict]]:
+    """Offer a frame's scans, from one on, to its strand's window; many in one step where they simply follow.
+
+    Yields:
+        Index, newest event time before and verdict: of each scan that is due, and of all where they do
+        not simply follow.
+    """
+    missing = missing_of(frame.rows)
+    due = window.timeline.observe_steps(frame.time_ms(first), frame.period_ms, len(frame) - first)
+    if due is None:
+        for index in range(first, len(frame)):
+            before = window.timeline.last_ms
+            yield (
+                index,
+                before,
+                window.push(frame.time_ms(index), frame.rows[index], origin.place(index), missing[index]),
+            )
+        return
+
+    def append(begin: int, until: int) -> None:
+        window.append_steps(
+            frame.time_ms(begin), frame.period_ms, frame.rows[begin:until], missing[begin:until], origin.place(begin)
+        )
+
+    begin = first
+    for index in due:
+        append(begin, first + index + 1)
+        begin = first + index + 1
+        yield begin - 1, None, DUE
+    if begin < len(frame):
+        append(begin, len(frame))
+
+
+def _told(
+    origin: Origin, scan: SensorScan, window: StrandWindow, before: int | None, verdict: Verdict
+) -> Iterator[DueWindow | GivenUp]:
+    if verdict.restarted and before is not None:
+        yield GivenUp(origin, scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
+    if verdict.due:
+        yield DueWindow(_due_scan(origin, scan, window), window.rows)
+
+
+def _exhaust(steps: Iterator[object]) -> None:
+    deque(steps, maxlen=0)
 
 
 def _due_scan(origin: Origin, scan: SensorScan, window: StrandWindow) -> DueScan:

@@ -7,7 +7,8 @@ from support.dirty_lines import SENSORS, dense, line, row_of, seeds, sequences
 
 from models.errors import MessageError
 from models.messages import SensorScan, decode_scan, encode
-from models.windows import Outcome, StrandWindow, WindowRules
+from models.strand_window import StrandWindow
+from models.windows import Outcome, WindowRules
 from trainer.datasets.records import SequenceData
 from trainer.dirt.arrival import soil
 from trainer.dirt.counts import DirtCounts

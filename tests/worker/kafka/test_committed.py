@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.errors import ContractError
 from worker.kafka.committed import FORMAT, Committed, Pointer, decode, encode, pack, unpack
-from worker.records import AlertState, PartitionState
+from worker.records import PLACES, AlertState, PartitionState
 
 NUMBERS = st.none() | st.integers(0, 2**53)
 ALERTS = st.builds(
@@ -53,9 +53,9 @@ def test_comes_back_as_it_went_and_is_text_that_kafka_takes(
 
 
 def test_rewind_is_to_the_oldest_window_and_nowhere_without_one() -> None:
-    assert PartitionState({"a": 70, "b": 60}, []).begins(90) == 60
+    assert PartitionState({"a": 70 * PLACES, "b": 60 * PLACES + 3}, []).begins(90) == 60
     assert PartitionState({}, []).begins(90) == 90
-    assert PartitionState({"a": 70}, [], since=80).begins(90) == 70
+    assert PartitionState({"a": 70 * PLACES}, [], since=80).begins(90) == 70
     assert PartitionState({}, [], since=80).begins(90) == 80
 
 
@@ -89,7 +89,9 @@ def test_another_format_is_refused_by_its_number() -> None:
 
 
 def test_a_hundred_strands_and_ten_alerts_fit() -> None:
-    windows = {f"plant1.c{number // 6}.s{number % 6}": 10**9 + 137 * number % 24_000 for number in range(100)}
+    windows = {
+        f"plant1.c{number // 6}.s{number % 6}": (10**9 + 137 * number % 24_000) * PLACES for number in range(100)
+    }
     alert = AlertState("plant1.c3.s2", "sticker", 1764000000500, None, 1764000001500, None, 1764000009500, 0.87654321,
                        "H20417", 412.35, 418.2, 0.7654321,
                        "critical", "casting-cnn-lstm@1.2.0", "ab12ab12ab12")  # fmt: skip

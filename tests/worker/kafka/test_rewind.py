@@ -9,12 +9,13 @@ from worker.errors import StartupError
 from worker.kafka import rewind
 from worker.kafka.committed import Committed, Pointer, encode
 from worker.kafka.rewind import EMPTY, Resume, Rewind
-from worker.records import AlertState, Partition, PartitionState
+from worker.records import PLACES, AlertState, Partition, PartitionState
 from worker.settings import KafkaSettings, Settings
 
 ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
 UNTIL_S = 1e9
-STATE = PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT])
+STARTS_OF_B = {"p.c.b": 75 * PLACES + 3}
+STATE = PartitionState({"p.c.a": 60 * PLACES, **STARTS_OF_B}, [ALERT])
 
 
 def as_found(_: Partition, __: int, found: Committed, ___: float) -> PartitionState:
@@ -115,20 +116,20 @@ def test_a_log_that_was_cut_off_is_gone_on_with_from_there(
 def test_a_window_whose_beginning_is_gone_starts_warming_and_its_alert_stays(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert resume(low=61) == Resume(75, 100, PartitionState({"p.c.b": 75}, [ALERT]))
+    assert resume(low=61) == Resume(75, 100, PartitionState(STARTS_OF_B, [ALERT]))
     assert resume(low=76) == Resume(100, 100, PartitionState({}, [ALERT]))
     assert "strands" in capsys.readouterr().out
 
 
 def test_no_more_is_read_again_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewind, "MOST_REPLAYED", 30)
-    assert resume() == Resume(75, 100, PartitionState({"p.c.b": 75}, [ALERT]))
+    assert resume() == Resume(75, 100, PartitionState(STARTS_OF_B, [ALERT]))
 
 
 @pytest.mark.parametrize(
     ("low", "expected"),
     [
-        (0, Resume(60, 100, PartitionState({"p.c.a": 60, "p.c.b": 75}, [ALERT], 80))),
+        (0, Resume(60, 100, PartitionState(STATE.windows, [ALERT], 80))),
         (76, Resume(80, 100, PartitionState({}, [ALERT], 80))),
         (90, Resume(90, 100, PartitionState({}, [ALERT], 90))),
     ],

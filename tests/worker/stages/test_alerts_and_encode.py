@@ -22,14 +22,14 @@ ENCODER = Encoder(manifest(files=FILES), "1.2.3")
 
 def given_up(second: int, last_s: int = 2) -> GivenUp:
     why = f"a gap of {second - last_s:.1f} s in its scans"
-    return GivenUp(Origin("t", 0, second), "p.c.s", second * 1000, why)
+    return GivenUp(Origin(("t", 0), second), "p.c.s", second * 1000, why)
 
 
 def scored(
     second: int, probability: float | None, strand: str = "p.c.s", missing: float = 0.0, number: int = 0
 ) -> Scored:
     scan = DueScan(
-        Origin("t", number, second),
+        Origin(("t", number), second),
         strand,
         second,
         second * 1000,
@@ -171,7 +171,7 @@ def test_prediction_says_how_good_its_window_was() -> None:
 
 
 def test_dead_letter_keeps_key_and_bytes_and_tells_where_they_stood() -> None:
-    record = RawRecord(Origin("casting.sensors", 3, 77), b"key", b"\xff")
+    record = RawRecord(Origin(("casting.sensors", 3), 77), b"key", b"\xff")
     outgoing = ENCODER.dead_letter(DeadLetter(record, "encoding", "x" * 2000))
     assert (outgoing.key, outgoing.value, outgoing.destination) == (b"key", b"\xff", "dead_letters")
     assert outgoing.headers == {

@@ -3,13 +3,13 @@
 import numpy as np
 
 from worker.records import Origin, RawRecord
-from worker.stages.decode import Decoder
+from worker.stages.decode import decoder
 
-DECODER = Decoder(["a", "b"])
+DECODER = decoder(["a", "b"])
 
 
 def records(*values: bytes | None) -> list[RawRecord]:
-    return [RawRecord(Origin("t", 0, offset), b"k", value) for offset, value in enumerate(values)]
+    return [RawRecord(Origin(("t", 0), offset), b"k", value) for offset, value in enumerate(values)]
 
 
 def scan(values: str, more: str = "") -> bytes:

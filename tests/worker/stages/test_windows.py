@@ -1,5 +1,6 @@
 """Rolling windows of many strands: due scans, gaps, partitions that go, strands that fall silent."""
 
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.messages import SensorScan
 from models.windows import Outcome, WindowRules
-from worker.records import DueWindow, GivenUp, Origin, ScanBlock
+from worker.records import PLACES, DueWindow, GivenUp, Origin, ScanBlock
 from worker.stages.windows import Windows
 
 RULES = WindowRules(length=3, period_ms=500, stride=1, max_gap_ms=2000)
@@ -17,9 +18,10 @@ RULES = WindowRules(length=3, period_ms=500, stride=1, max_gap_ms=2000)
 def block(*scans: tuple[int, str, int], start: int = 0) -> ScanBlock:
     """Scans as (partition, strand, event time); the value is the event time."""
     return ScanBlock(
-        [Origin("t", partition, start + index) for index, (partition, _, _) in enumerate(scans)],
+        [Origin(("t", partition), start + index) for index, (partition, _, _) in enumerate(scans)],
         [SensorScan(strand_id=strand, event_time_ms=time, values={}, seq=time) for _, strand, time in scans],
         np.array([[time] for _, _, time in scans], np.float32).reshape(-1, 1),
+        [0] * len(scans),
         0,
     )
 
@@ -48,7 +50,7 @@ def test_gap_gives_the_strand_up_before_its_next_prediction() -> None:
     windows = Windows(RULES, 1)
     list(windows.advance(block((0, "p.c.s", 0), (0, "p.c.s", 500))))
     given_up, due = windows.advance(block((0, "p.c.s", 9000)))
-    assert given_up == GivenUp(Origin("t", 0, 0), "p.c.s", 9000, "a gap of 8.5 s in its scans")
+    assert given_up == GivenUp(Origin(("t", 0), 0), "p.c.s", 9000, "a gap of 8.5 s in its scans")
     assert isinstance(due, DueWindow)
     assert due.rows[:, 0].tolist() == [9000]
 
@@ -123,7 +125,10 @@ def test_refilled_windows_go_on_as_if_nothing_had_happened(
         starts = before.starts(partition)
         after.begin_refill(partition, starts, {})
         for part in log[:cut]:
-            if part.origins[0].partition == partition and part.origins[0].offset >= min(starts.values(), default=10**9):
+            if (
+                part.origins[0].partition == partition
+                and part.origins[0].offset >= min(starts.values(), default=sys.maxsize) // PLACES
+            ):
                 after.refill(part)
         assert after.starts(partition) == starts
     assert [told(after.advance(part)) for part in log[cut:]] == expected[cut:]
@@ -139,7 +144,7 @@ def test_a_late_scan_before_a_strands_start_is_not_taken_on_refill() -> None:
     )  # fmt: skip
     list(windows.advance(log))
     starts = windows.starts(("t", 0))
-    assert starts == {"p.c.slow": 0, "p.c.a": 3}
+    assert starts == {"p.c.slow": 0, "p.c.a": 3 * PLACES}
     again = Windows(RULES, 1)
     again.begin_refill(("t", 0), starts, {})
     again.refill(log)
@@ -152,20 +157,20 @@ def test_a_refill_evicts_a_silent_strand_at_the_same_record() -> None:
     log = block((0, "p.c.silent", 0), *[(0, "p.c.busy", 500 * n) for n in range(150)])
     for cut in (0, 95, 105):
         windows = Windows(RULES, 1, evict_after_records=100)
-        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": max(1, cut - 3)} if cut else {}, {})
+        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": max(1, cut - 3) * PLACES} if cut else {}, {})
         windows.refill(part(log, 0, cut))
         (evicted,) = [e for e in windows.advance(part(log, cut, 151)) if isinstance(e, GivenUp)]
         assert (evicted.strand_id, evicted.origin.offset) == ("p.c.silent", 110)
     for cut in (95, 112):  # from windows as they were at the fifth record
         windows = Windows(RULES, 1, evict_after_records=100)
-        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": 2}, {}, since=5)
+        windows.begin_refill(("t", 0), {"p.c.silent": 0, "p.c.busy": 2 * PLACES}, {}, since=5)
         windows.refill(part(log, 0, cut))
         evicted_after = [e.origin.offset for e in windows.advance(part(log, cut, 151)) if isinstance(e, GivenUp)]
         assert evicted_after == ([110] if cut < 110 else [])
 
 
 def part(of: ScanBlock, first: int, last: int) -> ScanBlock:
-    return ScanBlock(of.origins[first:last], of.scans[first:last], of.rows[first:last], 0)
+    return ScanBlock(of.origins[first:last], of.scans[first:last], of.rows[first:last], of.missing[first:last], 0)
 
 
 def test_a_strand_whose_scans_are_gone_is_given_up_with_the_next_record() -> None:
@@ -173,7 +178,7 @@ def test_a_strand_whose_scans_are_gone_is_given_up_with_the_next_record() -> Non
     windows.begin_refill(("t", 0), {}, {"p.c.gone": 7000})
     given_up, due = windows.advance(block((0, "p.c.busy", 500), start=9))
     assert given_up == GivenUp(
-        Origin("t", 0, 9), "p.c.gone", 7000, "its earlier scans are gone from the log", is_evicted=True
+        Origin(("t", 0), 9), "p.c.gone", 7000, "its earlier scans are gone from the log", is_evicted=True
     )
     assert isinstance(due, DueWindow)
     assert [type(entry) for entry in windows.advance(block((0, "p.c.busy", 1000), start=10))] == [DueWindow]
@@ -184,4 +189,4 @@ def test_a_strand_of_which_only_the_last_scans_are_left_is_given_up_and_not_forg
     windows.begin_refill(("t", 0), {}, {"p.c.a": 7000}, since=8)
     windows.refill(block((0, "p.c.a", 7000), start=8))
     given_up, _ = windows.advance(block((0, "p.c.a", 7500), start=9))
-    assert given_up == GivenUp(Origin("t", 0, 9), "p.c.a", 7000, "its earlier scans are gone from the log")
+    assert given_up == GivenUp(Origin(("t", 0), 9), "p.c.a", 7000, "its earlier scans are gone from the log")

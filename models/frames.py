@@ -1,0 +1,159 @@
+"""Packed frames: many scans of one strand in one record, for gateways that send them by the second.
+
+    value = encode_frame(ScanFrame("p1.c2.s3", first_ms, period_ms, rows))
+    frame = decode_frame(value, sensor_set(names))
+
+A frame, little-endian, without gaps:
+
+| bytes | type | what |
+| --- | --- | --- |
+| 0-3 | 4 bytes | `SWPF` |
+| 4 | uint8 | version, 1 |
+| 5 | uint8 | bytes of the strand id, S |
+| 6 | uint8 | bytes of the heat id, H; 0: none |
+| 7 | uint8 | flags: 1 = positions are there |
+| 8-9 | uint16 | scans, N: 1 to 4,096 |
+| 10-11 | uint16 | sensors, C |
+| 12-15 | uint32 | time from one scan to the next, milliseconds; not 0 |
+| 16-23 | uint64 | the sensors: the first 8 bytes of the SHA-256 of their names, each ended by a line feed |
+| 24-31 | int64 | `seq` of the first scan, the others follow; -1: none |
+| 32-39 | int64 | `event_time_ms` of the first scan |
+| 40 | S bytes | strand id, UTF-8 |
+| 40 + S | H bytes | heat id, UTF-8, of all of the frame's scans |
+| | 0-3 bytes | zeros, up to a multiple of 4 |
+| | N × float64, if flagged | `strand_position_m` of each scan; NaN: none |
+| | N × C × float32 | values, scan by scan, in the order of the names; NaN: missing or bad |
+
+Scans whose times are uneven, or of another heat, begin a frame of their own.
+"""
+
+import hashlib
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import MessageError, mismatch
+from models.messages import LAST_EVENT_TIME_MS, MAX_SCAN_BYTES, SensorScan, is_strand_id
+from models.windows import Float32Array
+
+MAX_SCANS = 4096
+_MAGIC, _VERSION = b"SWPF", 1
+_HEADER = struct.Struct("<4sBBBBHHIQqq")
+_HAS_POSITIONS = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanFrame:
+    """Scans of one strand at even steps of time.
+
+    Attributes:
+        strand_id: whose.
+        first_ms: event time of the first.
+        period_ms: from one to the next.
+        rows: [scan, sensor] float32, NaN = missing or bad.
+        first_seq: of the first; the others follow.
+        heat_id: of all.
+        positions_m: [scan] float64 along the strand, NaN = not known.
+    """
+
+    strand_id: str
+    first_ms: int
+    period_ms: int
+    rows: Float32Array
+    first_seq: int | None = None
+    heat_id: str | None = None
+    positions_m: npt.NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        """How many scans."""
+        return len(self.rows)
+
+    def time_ms(self, index: int) -> int:
+        """Event time of a scan."""
+        return self.first_ms + index * self.period_ms
+
+    def scan(self, index: int) -> SensorScan:
+        """One of the scans, without its values."""
+        position = None if self.positions_m is None else float(self.positions_m[index])
+        return SensorScan(
+            strand_id=self.strand_id,
+            event_time_ms=self.time_ms(index),
+            values={},
+            seq=None if self.first_seq is None else self.first_seq + index,
+            heat_id=self.heat_id,
+            strand_position_m=None if position is None or math.isnan(position) else position,
+        )
+
+
+def sensor_set(names: Sequence[str]) -> int:
+    """The number by which a frame tells which sensors its columns are."""
+    return int.from_bytes(hashlib.sha256("".join(f"{name}\n" for name in names).encode()).digest()[:8], "little")
+
+
+def encode_frame(frame: ScanFrame, sensors: int) -> bytes:
+    """As bytes; `sensors` from `sensor_set`, of the names of its columns."""
+    strand, heat = frame.strand_id.encode(), (frame.heat_id or "").encode()
+    header = _HEADER.pack(
+        _MAGIC, _VERSION, len(strand), len(heat), 0 if frame.positions_m is None else _HAS_POSITIONS,
+        len(frame), frame.rows.shape[1], frame.period_ms, sensors,
+        -1 if frame.first_seq is None else frame.first_seq, frame.first_ms,
+    )  # fmt: skip
+    names = strand + heat
+    positions = b"" if frame.positions_m is None else np.asarray(frame.positions_m, "<f8").tobytes()
+    return header + names + bytes(-len(names) % 4) + positions + np.asarray(frame.rows, "<f4").tobytes()
+
+
+def decode_frame(value: bytes | None, sensors: int, width: int) -> ScanFrame:
+    """Read a frame; its arrays are views of the bytes.
+
+    Args:
+        value: of the record.
+        sensors: of the columns expected, from `sensor_set`.
+        width: how many those are.
+
+    Raises:
+        MessageError: with the dead letter's reason and a one-line detail.
+    """
+    if not value:
+        raise MessageError("empty", "expected a packed frame, got " + ("null" if value is None else "no bytes"))
+    if len(value) > MAX_SCAN_BYTES:
+        raise MessageError("too_large", f"expected at most {MAX_SCAN_BYTES} bytes, got {len(value)}")
+    if value[:4] != _MAGIC:
+        raise MessageError("encoding", mismatch("a packed frame", repr(bytes(value[:4])), "its first bytes"))
+    if len(value) < _HEADER.size:
+        raise MessageError("malformed", f"expected a header of {_HEADER.size} bytes, got {len(value)} bytes")
+    (_, version, strand_bytes, heat_bytes, flags, scans, columns, period_ms, found, first_seq, first_ms) = (
+        _HEADER.unpack_from(value)
+    )
+    _require(version == _VERSION and flags <= _HAS_POSITIONS, "version 1", f"{version}, flags {flags}", "version")
+    _require(1 <= scans <= MAX_SCANS, f"1 to {MAX_SCANS} scans", scans, "scans")
+    _require(found == sensors and columns == width, f"the model's {width} sensors", f"others ({columns})", "sensors")
+    last_ms = first_ms + (scans - 1) * period_ms
+    _require(period_ms > 0 and first_ms >= 0 and last_ms <= LAST_EVENT_TIME_MS, "times", (first_ms, period_ms), "times")
+    _require(first_seq >= -1 and first_seq + scans <= 2**63 - 1, "a seq", first_seq, "seq")
+    names_end = _HEADER.size + strand_bytes + heat_bytes
+    positions_at = names_end + -(strand_bytes + heat_bytes) % 4
+    rows_at = positions_at + (8 * scans if flags else 0)
+    if len(value) != rows_at + 4 * scans * columns:
+        size = rows_at + 4 * scans * columns
+        raise MessageError("malformed", f"expected {size} bytes by the header, got {len(value)}")
+    try:
+        strand_id = value[_HEADER.size : _HEADER.size + strand_bytes].decode()
+        heat_id = value[_HEADER.size + strand_bytes : names_end].decode() or None
+    except UnicodeDecodeError as error:
+        raise MessageError("encoding", str(error)) from None
+    _require(is_strand_id(strand_id), "<plant>.<caster>.<strand>", repr(strand_id[:80]), "strand_id")
+    rows = np.frombuffer(value, "<f4", scans * columns, rows_at).reshape(scans, columns)
+    positions = np.frombuffer(value, "<f8", scans, positions_at) if flags else None
+    if np.isinf(rows).any() or (positions is not None and np.isinf(positions).any()):
+        raise MessageError("schema", mismatch("finite values or NaN", "an infinite one", "values"))
+    return ScanFrame(strand_id, first_ms, period_ms, rows, None if first_seq < 0 else first_seq, heat_id, positions)
+
+
+def _require(holds: bool, expected: str, got: object, where: str) -> None:
+    if not holds:
+        raise MessageError("schema", mismatch(expected, got, where))

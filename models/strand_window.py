@@ -1,0 +1,126 @@
+"""The window of one strand, scan by scan: the incremental form of `models.windows`, which has the rules."""
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.windows import Float32Array, Outcome, StrandTimeline, Verdict, WindowRules
+
+
+class StrandWindow:
+    """The incremental form: one strand's window, scan by scan.
+
+    Rows are written one after another into an array of double length, and when that is full the newest go back to its
+    beginning: the newest `length` rows always lie in one contiguous slice, and a window is handed out without copying.
+    """
+
+    __slots__ = ("_begin", "_end", "_length", "_missing", "_missing_of", "_places", "_rows", "_times", "timeline")
+
+    def __init__(self, rules: WindowRules, strand_id: str, sensors: int) -> None:
+        self._length = rules.length
+        self._rows = np.empty((2 * rules.length, sensors), np.float32)
+        self._times = array("q", bytes(16 * rules.length))
+        self._places = array("q", bytes(16 * rules.length))
+        self._missing_of = array("i", bytes(8 * rules.length))
+        self._begin = self._end = self._missing = 0
+        self.timeline = StrandTimeline(rules, strand_id)
+
+    def push(self, event_time_ms: int, row: Float32Array, place: int = 0, missing: int | None = None) -> Verdict:
+        """Offer the next scan in log order.
+
+        Args:
+            event_time_ms: of the scan.
+            row: float32 [sensor], NaN = missing.
+            place: where the log has it, for `start_place`.
+            missing: how many values it lacks, where that was counted for many rows at once.
+        """
+        verdict = self.timeline.observe(event_time_ms)
+        if verdict.outcome is not Outcome.USED:
+            return verdict
+        if verdict.restarted:
+            self._begin, self._missing = self._end, 0
+        end = self._end
+        if end == 2 * self._length:
+            end = self._go_back()
+        self._rows[end] = row
+        self._times[end] = event_time_ms
+        self._places[end] = place
+        if missing is None:
+            missing = int(np.count_nonzero(np.isnan(row)))
+        self._missing_of[end] = missing
+        self._missing += missing
+        self._end = end = end + 1
+        if end - self._begin > self._length:
+            self._missing -= self._missing_of[self._begin]
+            self._begin += 1
+        return verdict
+
+    def append_steps(
+        self, first_ms: int, period_ms: int, rows: Float32Array, missing: Sequence[int], place: int
+    ) -> None:
+        """Take scans that `timeline.observe_steps` found to be simply the next ones.
+
+        Args:
+            first_ms: event time of the first.
+            period_ms: from one to the next.
+            rows: float32 [scan, sensor].
+            missing: how many values each lacks.
+            place: where the log has the first; the others follow.
+        """
+        passed_over = max(0, len(rows) - self._length)
+        rows, missing = rows[passed_over:], missing[passed_over:]
+        first_ms, place = first_ms + passed_over * period_ms, place + passed_over
+        end = self._end
+        if end + len(rows) > 2 * self._length:
+            end = self._go_back()
+        self._end = until = end + len(rows)
+        self._rows[end:until] = rows
+        self._times[end:until] = array("q", range(first_ms, first_ms + len(rows) * period_ms, period_ms))
+        self._places[end:until] = array("q", range(place, place + len(rows)))
+        self._missing_of[end:until] = array("i", missing)
+        begin, self._begin = self._begin, max(self._begin, until - self._length)
+        self._missing += sum(missing) - sum(self._missing_of[begin : self._begin])
+
+    def _go_back(self) -> int:
+        """Move what the next window needs of this one to the beginning; returns where that ends."""
+        kept = min(self._end - self._begin, self._length - 1)
+        if self._end - self._begin > kept:
+            self._missing -= self._missing_of[self._begin]
+        newest = slice(self._end - kept, self._end)
+        self._rows[:kept] = self._rows[newest]
+        self._times[:kept], self._places[:kept] = self._times[newest], self._places[newest]
+        self._missing_of[:kept] = self._missing_of[newest]
+        self._begin, self._end = 0, kept
+        return kept
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the window holds `length` rows."""
+        return self._end - self._begin == self._length
+
+    @property
+    def rows(self) -> Float32Array:
+        """The accepted rows held, oldest first: a view [≤ length, sensor], valid until the next `push`."""
+        return self._rows[self._begin : self._end]
+
+    @property
+    def start_ms(self) -> int:
+        """Event time of the oldest row held, milliseconds."""
+        return self._times[self._begin]
+
+    @property
+    def start_place(self) -> int:
+        """Where the log has the oldest row held: a new window that is offered all from there on becomes this one."""
+        return self._places[self._begin]
+
+    @property
+    def missing_fraction(self) -> float:
+        """Share of missing values among the rows held."""
+        return self._missing / ((self._end - self._begin) * self._rows.shape[1])
+
+
+def missing_of(rows: Float32Array) -> list[int]:
+    """How many values each of [scan, sensor] lacks."""
+    counts: list[int] = np.isnan(rows).sum(axis=1).tolist()
+    return counts
