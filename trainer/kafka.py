@@ -6,6 +6,7 @@ The other, `trainer.kafka_range`, reads; what both need to reach a broker stands
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from models.errors import StrandwatchError, UsageError
 from trainer.dirt.stream import Arrival
+from trainer.packing import Packed
 
 IDLE_MS = 60_000
 """A pause of all strands longer than this is not waited for."""
@@ -137,18 +139,18 @@ class ScanPublisher:
     def __enter__(self) -> Self:
         return self
 
-    def publish(self, arrival: Arrival) -> None:
-        """Hand over one record, keyed by its strand; waits while the queue is full.
+    def publish(self, packed: Packed) -> None:
+        """Hand over one record; waits while the queue is full.
 
         Raises:
             StreamError: a scan before this one was not acknowledged.
         """
         if self.failed:
             raise self.error()
-        value, key = arrival.encoded(), arrival.scan.strand_id.encode()
+        delivered = partial(self._delivered, packed.scans)
         while True:
             try:
-                self._producer.produce(self._topic, value=value, key=key, on_delivery=self._delivered)
+                self._producer.produce(self._topic, value=packed.value, key=packed.key, on_delivery=delivered)
             except BufferError:
                 self._producer.poll(_POLL_S)
             else:
@@ -178,11 +180,11 @@ class ScanPublisher:
             f"topic {self._topic} ({self._reason or 'timed out'}): publish again, readers drop what they have"
         )
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+    def _delivered(self, scans: int, error: KafkaError | None, _: Message) -> None:
         if error is None:
-            self.acknowledged += 1
+            self.acknowledged += scans
         else:
-            self.failed += 1
+            self.failed += scans
             self._reason = error.str()
 
     def __exit__(

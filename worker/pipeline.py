@@ -25,6 +25,7 @@ from worker.records import (
     AlertState,
     Batch,
     DeadLetter,
+    GivenUp,
     Outgoing,
     Partition,
     PartitionState,
@@ -39,6 +40,9 @@ from worker.stages.encode import Encoder
 from worker.stages.inference import Answered, Inference
 from worker.stages.windows import Windows
 from worker.tally import Tally
+
+MOST_UNDER_WAY = 32
+"""Batches: so many that code and data of a stage stay in the processor's caches while it runs, and no more."""
 
 Clock = Callable[[], float]
 UnderWay = deque[tuple[Batch, Callable[[], Answered]]]
@@ -92,7 +96,8 @@ class Pipeline:
             if self._batcher.is_full:
                 full_at = time.perf_counter()
                 self._begin(under_way)
-                outgoing += self._finish(under_way, at_most=2 * self._inference.side_by_side - 1)
+                if len(under_way) == MOST_UNDER_WAY:
+                    outgoing += self._finish(under_way, at_most=MOST_UNDER_WAY // 2)
                 apart += time.perf_counter() - full_at
             added_at = time.perf_counter()
             self._batcher.add(entry)
@@ -157,21 +162,19 @@ class Pipeline:
 
     def _finish(self, under_way: UnderWay, at_most: int) -> list[Outgoing]:
         """What comes of the oldest batches, until no more than so many are under way."""
-        outgoing: list[Outgoing] = []
+        entries: list[Scored | GivenUp] = []
         while len(under_way) > at_most:
             batch, answered = under_way.popleft()
-            outgoing += self._told(batch, answered())
+            found, seconds = answered()
+            entries += found
+            if batch.count:
+                self._tally.ran(batch.count, seconds)
             self._batcher.give_back(batch)
-        return outgoing
-
-    def _told(self, batch: Batch, answered: Answered) -> list[Outgoing]:
-        if batch.count:
-            self._tally.ran(batch.count, answered.seconds)
         begun = time.perf_counter()
-        changes = [self._alerts.advance(entry) for entry in answered.entries]
+        changes = [self._alerts.advance(entry) for entry in entries]
         begun = self._tally.spent("alerts", begun)
         outgoing: list[Outgoing] = []
-        for entry, changed in zip(answered.entries, changes, strict=True):
+        for entry, changed in zip(entries, changes, strict=True):
             if isinstance(entry, Scored):
                 prediction, quality = self._encoder.prediction(entry)
                 outgoing.append(prediction)

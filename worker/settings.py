@@ -99,7 +99,7 @@ class ModelSettings(_Section):
 class BatchSettings(_Section):
     """How long and how many scans wait for company."""
 
-    max_windows: int | None = Field(None, ge=1, le=1024, description="of a batch; by default 8, on CUDA 256")
+    max_windows: int | None = Field(None, ge=1, le=1024, description="of a batch; by default 16, on CUDA 256")
     deadline_ms: int = Field(0, ge=0, le=1000, description="how long a scan waits for others; 0 runs at once")
 
 

@@ -1,5 +1,5 @@
 """How fast scans become predictions, against what the client, decoding and ONNX Runtime allow; a real Apache Kafka on
-one core, the worker on the other. Not yet one of those that `make bench` runs."""
+one core, the worker on the other."""
 
 import json
 import os
@@ -27,9 +27,10 @@ PROGRAMS = Path(__file__).with_name("stream_programs.py")
 PARTITIONS = 4
 STRANDS, MANY_STRANDS = 64, 10_000
 EVERY = 20
-SCANS = 300_000
-SCANS_OF_EVERY_ONE = 64 * 400
-"""Where each makes a prediction, 240 of the 400 of each strand warm up."""
+SCANS = 120_000
+PACKED_SCANS = 800_000
+SCANS_OF_EVERY_ONE = 64 * 340
+"""Where each makes a prediction, 240 of the 340 of each strand warm up."""
 
 
 @dataclass
@@ -64,9 +65,10 @@ ABSENT = "streaming: it takes two cores, one for the broker and one for the work
 
 def _measured(bootstrap: str, folder: Path) -> Found:
     names = Topics.unique(PARTITIONS)
-    few, many = f"{names.sensors}.few", f"{names.sensors}.many"
-    create_topics(bootstrap, dict.fromkeys([*names.names, few, many], PARTITIONS))
+    few, many, packed = (f"{names.sensors}.{kind}" for kind in ("few", "many", "packed"))
+    create_topics(bootstrap, dict.fromkeys([*names.names, few, many, packed], PARTITIONS))
     stream_setup.fill(bootstrap, few, STRANDS, SCANS)
+    stream_setup.fill(bootstrap, packed, STRANDS, PACKED_SCANS, packed=True)
     stream_setup.fill(bootstrap, many, MANY_STRANDS, SCANS)
     bundles = {s: stream_setup.write_bundle(folder / f"bench-{s}", s) for s in (1, EVERY, NEVER)}
     found = Found()
@@ -80,11 +82,16 @@ def _measured(bootstrap: str, folder: Path) -> Found:
         found.take("every 20th", every_20th.scans)
         found.take("every 20th, windows", every_20th.windows / every_20th.scans)
         found.take("none", _worker(bootstrap, names, few, bundles[NEVER], SCANS).scans)
+        none = _worker(bootstrap, names, packed, bundles[NEVER], PACKED_SCANS, encoding__input="packed")
+        found.take("none, packed", none.scans)
+        packed_20th = _worker(bootstrap, names, packed, bundles[EVERY], SCANS, encoding__input="packed")
+        found.take("every 20th, packed", packed_20th.scans)
         found.take("many strands", _worker(bootstrap, names, many, bundles[NEVER], SCANS).scans)
         exact = _worker(bootstrap, names, few, bundles[EVERY], SCANS, delivery="exactly_once")
         found.take("exactly once", exact.scans)
-        script = _program("script", bootstrap, few, SCANS // 2, bundles[EVERY], names.predictions)
-        found.take("script", script["per_s"])
+        for name, stride, scans in (("script", EVERY, SCANS // 3), ("script, none", NEVER, SCANS // 2)):
+            script = _program("script", bootstrap, few, scans, bundles[stride], names.predictions)
+            found.take(name, script["per_s"])
     return found
 
 
@@ -102,9 +109,13 @@ def _rows(found: Found) -> Iterator[Row]:
     yield of("on none, JSON", "none", "scans/s", "fetched and decoded", decode, 0.7)
     every_20th, none = found.median("every 20th"), found.median("none")
     yield of("on every 20th, exactly once", "exactly once", "scans/s", "at least once", every_20th, 0.85)
+    yield of("on none, frames of 20", "none, packed", "scans/s", "as JSON", none, 8.0)
+    yield of("on every 20th, frames of 20", "every 20th, packed", "scans/s", "as JSON", every_20th, None)
     yield of(f"{MANY_STRANDS:,} strands", "many strands", "scans/s", f"of {STRANDS} strands", none, 0.8)
     script = found.median("script")
-    yield of("on every 20th, JSON", "every 20th", "scans/s", "by a script that polls and predicts", script, 2.0)
+    yield of("on every 20th, JSON", "every 20th", "scans/s", "by a script that polls and predicts", script, 2.3)
+    alone = found.median("script, none")
+    yield of("on none, JSON", "none", "scans/s", "by a script that polls and predicts", alone, 5.0)
 
 
 def _program(name: str, *arguments: object) -> dict[str, float]:
@@ -126,12 +137,12 @@ class Rates:
 
 
 def _worker(
-    bootstrap: str, names: Topics, topic: str, bundle: Path, scans: int, delivery: str = "at_least_once"
+    bootstrap: str, names: Topics, topic: str, bundle: Path, scans: int, *, delivery: str = "at_least_once", **more: str
 ) -> Rates:
     """A worker that finds a topic full; measured while every strand's window is whole, to before the end."""
     env = environment(
         bootstrap, names, bundle, topics__sensors=topic, kafka__group_id=f"bench-{uuid4().hex}", delivery=delivery,
-        kafka__session_timeout_ms=10_000,
+        kafka__session_timeout_ms=10_000, **more,
     )  # fmt: skip
     os.sched_setaffinity(0, {WORKER_CORE})
     worker = WorkerProcess(env)
@@ -151,7 +162,7 @@ def _points(worker: WorkerProcess, scans: int) -> Iterator[tuple[float, float, f
     """Moments, scans taken in and windows answered until then; of the part that counts."""
     from_scans = min(STRANDS * 260, scans // 2)
     while True:
-        time.sleep(0.2)  # between two samples
+        time.sleep(0.5)  # between two samples: each costs the worker some milliseconds
         page = worker.get("/metrics")[1]
         taken = _sum(page, 'strandwatch_samples_total{outcome="used"}')
         if taken >= 0.98 * scans:

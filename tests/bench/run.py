@@ -9,6 +9,7 @@ import bench_cuda
 import bench_export
 import bench_line
 import bench_refill
+import bench_stream
 import bench_training
 import bench_training_data
 import results
@@ -17,7 +18,7 @@ import results
 def main() -> None:
     """Measure and write."""
     began_s = time.perf_counter()
-    modules = (bench_line, bench_refill, bench_export, bench_training, bench_training_data, bench_cuda)
+    modules = (bench_line, bench_refill, bench_stream, bench_export, bench_training, bench_training_data, bench_cuda)
     found = {module: list(module.rows()) for module in modules}
     rows = [row for some in found.values() for row in some]
     absent = [module.ABSENT for module, some in found.items() if not some]

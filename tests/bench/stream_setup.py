@@ -18,10 +18,12 @@ import torch
 from confluent_kafka import Producer
 
 from models import bundle as bundles
-from models.messages import SensorScan, encode
+from models.messages import SensorScan
 from trainer.architectures import build_model
 from trainer.config import from_dict
+from trainer.dirt.stream import Arrival
 from trainer.graphs.serving_graph import ServingGraph, to_onnx
+from trainer.packing import Frames, Packing, Single
 from trainer.preprocess import Preprocess
 from worker.brokers.apache_kafka import ApacheKafka
 
@@ -64,8 +66,11 @@ def kafka() -> Iterator[ApacheKafka]:
         yield broker
 
 
-def fill(bootstrap: str, topic: str, strands: int, count: int) -> int:
-    """Publish scans of all strands in turn; returns how many bytes the values have together."""
+FRAME_SCANS = 20
+
+
+def fill(bootstrap: str, topic: str, strands: int, count: int, *, packed: bool = False) -> int:
+    """Publish scans of all strands in turn, packed in frames of 20 or not; returns how many bytes they take."""
     names = bundles.read("current").manifest.sensor_names
     rng = random.Random(0)
     patterns = [{name: round(rng.gauss(0, 1), 3) for name in names} for _ in range(_PATTERNS)]
@@ -73,6 +78,7 @@ def fill(bootstrap: str, topic: str, strands: int, count: int) -> int:
         {"bootstrap.servers": bootstrap, "linger.ms": 20, "compression.type": "lz4", "batch.size": 1_000_000,
          "partitioner": "murmur2_random", "queue.buffering.max.messages": 1_000_000}
     )  # fmt: skip
+    packing: Packing = Frames(names, FRAME_SCANS) if packed else Single()
     size = 0
     for number in range(count):
         index, strand = divmod(number, strands)
@@ -85,9 +91,9 @@ def fill(bootstrap: str, topic: str, strands: int, count: int) -> int:
             strand_position_m=round(index / 100, 2),
             values=patterns[number % _PATTERNS],
         )
-        value = encode(scan)
-        size += len(value)
-        producer.produce(topic, value, name)
+        for one in packing.take(Arrival(scan.event_time_ms, scan)):
+            size += len(one.value or b"")
+            producer.produce(topic, one.value, one.key)
         if number % 1000 == 0:
             producer.poll(0)
         if number % 100_000 == 0:

@@ -326,11 +326,12 @@ def test_a_looped_line_begins_again_after_a_standstill():
 
 def test_a_scan_that_is_not_acknowledged_is_a_failure():
     from trainer.kafka import ScanPublisher
+    from trainer.packing import Single
 
     owner = Producer({"test.mock.num.brokers": 1, "log_level": 0})
     one = next(iter(owner.list_topics(TOPIC, timeout=10).brokers.values()))
     with ScanPublisher(f"{one.host}:{one.port}", TOPIC, timeout_s=1.0) as publisher:
         del owner  # the broker goes with the client that runs it
-        publisher.publish(scans(1)[0])
+        publisher.publish(next(Single().take(scans(1)[0])))
         with pytest.raises(StreamError, match="got 0 acknowledged and 1 failed at topic casting"):
             publisher.flush()

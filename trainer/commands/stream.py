@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.errors import UsageError
 from trainer.commands.console import Advance, progress, tell
 
 if TYPE_CHECKING:
     from trainer.commands.dirt import Books
     from trainer.dirt.stream import Arrival
     from trainer.kafka import ScanPublisher
+    from trainer.packing import Packing
 
 
 def command(
@@ -37,6 +39,10 @@ def command(
     loop: Annotated[
         bool, typer.Option("--loop", help="Begin again at the end, after a standstill; Ctrl-C ends.")
     ] = False,
+    encoding: Annotated[
+        str, typer.Option(help="json: a record a scan; packed: binary frames of many, for workers that read those.")
+    ] = "json",
+    frame_scans: Annotated[int, typer.Option(min=1, max=4096, help="Scans of a packed frame at most.")] = 20,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the broker to answer and acknowledge.")] = 30.0,
     properties: Annotated[
         list[str] | None,
@@ -62,11 +68,15 @@ def command(
     Examples:
       trainer stream data/line --bootstrap 127.0.0.1:9092 --speed 20 --now
       trainer stream data/line --bootstrap 127.0.0.1:9092 --dirt all
+      trainer stream data/line --bootstrap 127.0.0.1:9092 --encoding packed
     """
     from trainer.commands.dirt import Books
     from trainer.datasets.scans import ScanSource, open_scans
     from trainer.kafka import ScanPublisher, looped, parse_properties, shifted
+    from trainer.packing import Frames, Single
 
+    if encoding not in ("json", "packed"):
+        raise UsageError(f"expected json or packed, got {encoding} at --encoding")
     books = Books(dirt, dirt_seed)
 
     def turn() -> ScanSource:
@@ -83,7 +93,8 @@ def command(
     ):
         line = looped(turn) if loop else scans
         line = shifted(line, time.time_ns() // 1_000_000) if now else line
-        _publish(line, publisher, books, speed=speed, stopped=stopped, advance=advance)
+        packing = Frames(scans.sensors, frame_scans) if encoding == "packed" else Single()
+        _publish(line, packing, publisher, books, speed=speed, stopped=stopped, advance=advance)
         interrupted = stopped()
     seconds = time.perf_counter() - began_s
     result = {
@@ -103,6 +114,7 @@ def command(
 
 def _publish(
     line: "Iterable[Arrival]",
+    packing: "Packing",
     publisher: "ScanPublisher",
     books: "Books",
     *,
@@ -114,9 +126,12 @@ def _publish(
     from trainer.kafka import paced
 
     for arrival in paced(line, speed=speed, clock=time.monotonic, wait=publisher.wait, stopped=stopped):
-        publisher.publish(arrival)
+        for packed in packing.take(arrival):
+            publisher.publish(packed)
         books.note(arrival)
         advance(arrival.of_line)
+    for packed in packing.rest():
+        publisher.publish(packed)
     publisher.flush()
 
 

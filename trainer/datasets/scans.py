@@ -28,10 +28,12 @@ class ScanSource:
 
     Attributes:
         total: number of scans of the line, before any dirt.
+        sensors: names, in the order of the data's columns.
     """
 
-    def __init__(self, total: int, arrivals: Iterator[Arrival]) -> None:
+    def __init__(self, total: int, sensors: Sequence[str], arrivals: Iterator[Arrival]) -> None:
         self.total = total
+        self.sensors = sensors
         self._arrivals = arrivals
 
     def __iter__(self) -> Iterator[Arrival]:
@@ -80,7 +82,8 @@ def open_scans(
     ]
     if not chosen:
         raise UsageError(f"no sequence is left by --split, --strand and --sequence, at {path}: widen the choice")
-    return ScanSource(sum(info.rows for info in chosen), _of_dataset(dataset, chosen, soil))
+    sensors = [sensor.name for sensor in dataset.info.sensors]
+    return ScanSource(sum(info.rows for info in chosen), sensors, _of_dataset(dataset, chosen, sensors, soil))
 
 
 def _refuse_unknown(asked: Iterable[str], known: set[str], place: str) -> None:
@@ -112,9 +115,9 @@ def merge(sources: Iterable[tuple[int, str, Opener]]) -> Iterator[Arrival]:
             heapq.heappush(heap, (following.at_ms, strand_id, number, None, arrivals, following))
 
 
-def _of_dataset(dataset: "Dataset", chosen: Sequence[SequenceInfo], soil: Soil | None) -> Iterator[Arrival]:
-    sensors = [sensor.name for sensor in dataset.info.sensors]
-
+def _of_dataset(
+    dataset: "Dataset", chosen: Sequence[SequenceInfo], sensors: Sequence[str], soil: Soil | None
+) -> Iterator[Arrival]:
     def opener(sequence_id: str) -> Opener:
         return lambda: arrivals(dataset.load(sequence_id), sensors, soil)
 
@@ -139,4 +142,4 @@ def _recorded(recording: Recording, path: Path, strands: Sequence[str], soil: So
         return lambda: arrivals(sequence, sensors, soil)
 
     merged = merge((int(times[0]), recording.strands[index], opener(index)) for index in chosen)
-    return ScanSource(len(chosen) * len(times), merged)
+    return ScanSource(len(chosen) * len(times), sensors, merged)

@@ -1,0 +1,113 @@
+"""Scans to records for Kafka: each on its own in JSON, or many of a strand in a packed frame (`models.frames`).
+
+packing = Frames(sensors, scans=20)
+for arrival in line:
+for packed in packing.take(arrival): ...
+for packed in packing.rest(): ...
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from models.frames import ScanFrame, encode_frame, sensor_set
+from models.messages import ScanRows
+from trainer.dirt.stream import Arrival
+
+
+class Packed(NamedTuple):
+    """A record.
+
+    Attributes:
+        key: of it.
+        value: of it.
+        scans: how many it holds.
+    """
+
+    key: bytes
+    value: bytes | None
+    scans: int = 1
+
+
+class Packing(Protocol):
+    """A way to make records of scans."""
+
+    def take(self, arrival: Arrival) -> Iterator[Packed]:
+        """Take a scan; the records that are done by it."""
+
+    def rest(self) -> Iterator[Packed]:
+        """Nothing comes any more: the records that are not done yet."""
+
+
+class Single:
+    """One record a scan, JSON."""
+
+    def take(self, arrival: Arrival) -> Iterator[Packed]:
+        """See `Packing`."""
+        yield _alone(arrival)
+
+    def rest(self) -> Iterator[Packed]:
+        """See `Packing`."""
+        return iter(())
+
+
+class Frames:
+    """Frames of a strand's scans that follow one another at even steps, within one heat.
+
+    A scan at another step, or of another heat, begins a frame of its own, and so does rubbish, which is sent as it is.
+
+    Args:
+        sensors: names, in the order of the model's.
+        scans: of a frame at most.
+    """
+
+    def __init__(self, sensors: Sequence[str], scans: int) -> None:
+        self._rows, self._sensors = ScanRows(sensors), sensor_set(sensors)
+        self._most = scans
+        self._open: dict[str, list[Arrival]] = {}
+
+    def take(self, arrival: Arrival) -> Iterator[Packed]:
+        """See `Packing`."""
+        strand_id = arrival.scan.strand_id
+        waiting = self._open.setdefault(strand_id, [])
+        if waiting and (arrival.damage is not None or not _follows(waiting, arrival)):
+            yield self._frame(strand_id)
+        if arrival.damage is not None:
+            yield _alone(arrival)
+            return
+        self._open.setdefault(strand_id, []).append(arrival)
+        if len(self._open[strand_id]) == self._most:
+            yield self._frame(strand_id)
+
+    def rest(self) -> Iterator[Packed]:
+        """See `Packing`."""
+        for strand_id in [strand_id for strand_id, waiting in self._open.items() if waiting]:
+            yield self._frame(strand_id)
+
+    def _frame(self, strand_id: str) -> Packed:
+        scans = [arrival.scan for arrival in self._open.pop(strand_id)]
+        first, second = scans[0], scans[min(1, len(scans) - 1)]
+        positions = [np.nan if scan.strand_position_m is None else scan.strand_position_m for scan in scans]
+        frame = ScanFrame(
+            strand_id,
+            first.event_time_ms,
+            max(1, second.event_time_ms - first.event_time_ms),
+            self._rows.read(scans)[0],
+            first_seq=first.seq,
+            heat_id=first.heat_id,
+            positions_m=None if np.isnan(positions).all() else np.array(positions),
+        )
+        return Packed(strand_id.encode(), encode_frame(frame, self._sensors), len(scans))
+
+
+def _alone(arrival: Arrival) -> Packed:
+    return Packed(arrival.scan.strand_id.encode(), arrival.encoded())
+
+
+def _follows(waiting: Sequence[Arrival], arrival: Arrival) -> bool:
+    first, last, scan = waiting[0].scan, waiting[-1].scan, arrival.scan
+    step = scan.event_time_ms - last.event_time_ms
+    is_even = step > 0 if len(waiting) == 1 else step == waiting[1].scan.event_time_ms - first.event_time_ms
+    is_next = scan.seq is None if last.seq is None else scan.seq == last.seq + 1
+    return is_even and is_next and scan.heat_id == last.heat_id
