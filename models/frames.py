@@ -31,8 +31,9 @@ import hashlib
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -46,8 +47,7 @@ _HEADER = struct.Struct("<4sBBBBHHIQqq")
 _HAS_POSITIONS = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScanFrame:
+class ScanFrame(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Scans of one strand at even steps of time.
 
     Attributes:
@@ -107,17 +107,48 @@ def encode_frame(frame: ScanFrame, sensors: int) -> bytes:
     return header + names + bytes(-len(names) % 4) + positions + np.asarray(frame.rows, "<f4").tobytes()
 
 
-def decode_frame(value: bytes | None, sensors: int, width: int) -> ScanFrame:
-    """Read a frame; its arrays are views of the bytes.
+def decode_frames(values: Sequence[bytes | None], sensors: int, width: int) -> list[ScanFrame | MessageError]:
+    """Read many frames, or why one cannot be; their arrays are views of the bytes.
 
     Args:
-        value: of the record.
+        values: of the records.
         sensors: of the columns expected, from `sensor_set`.
         width: how many those are.
 
-    Raises:
-        MessageError: with the dead letter's reason and a one-line detail.
+    Returns:
+        Of each a frame, or an error with the dead letter's reason and a one-line detail.
     """
+    found: list[ScanFrame | MessageError] = []
+    for value in values:
+        try:
+            found.append(_read(value, sensors, width))
+        except MessageError as error:
+            found.append(error)
+    frames = [one for one in found if isinstance(one, ScanFrame)]
+    if frames and np.isinf(np.concatenate([frame.rows for frame in frames])).any():
+        return [_finite(one) if isinstance(one, ScanFrame) else one for one in found]
+    return found
+
+
+def decode_frame(value: bytes | None, sensors: int, width: int) -> ScanFrame:
+    """Read one frame, as `decode_frames` does.
+
+    Raises:
+        MessageError: it cannot be.
+    """
+    (found,) = decode_frames([value], sensors, width)
+    if isinstance(found, MessageError):
+        raise found
+    return found
+
+
+def _finite(frame: ScanFrame) -> ScanFrame | MessageError:
+    if not np.isinf(frame.rows).any():
+        return frame
+    return MessageError("schema", mismatch("finite values or NaN", "an infinite one", "values"))
+
+
+def _read(value: bytes | None, sensors: int, width: int) -> ScanFrame:
     if not value:
         raise MessageError("empty", "expected a packed frame, got " + ("null" if value is None else "no bytes"))
     if len(value) > MAX_SCAN_BYTES:
@@ -126,34 +157,36 @@ def decode_frame(value: bytes | None, sensors: int, width: int) -> ScanFrame:
         raise MessageError("encoding", mismatch("a packed frame", repr(bytes(value[:4])), "its first bytes"))
     if len(value) < _HEADER.size:
         raise MessageError("malformed", f"expected a header of {_HEADER.size} bytes, got {len(value)} bytes")
-    (_, version, strand_bytes, heat_bytes, flags, scans, columns, period_ms, found, first_seq, first_ms) = (
-        _HEADER.unpack_from(value)
-    )
-    _require(version == _VERSION and flags <= _HAS_POSITIONS, "version 1", f"{version}, flags {flags}", "version")
-    _require(1 <= scans <= MAX_SCANS, f"1 to {MAX_SCANS} scans", scans, "scans")
-    _require(found == sensors and columns == width, f"the model's {width} sensors", f"others ({columns})", "sensors")
-    last_ms = first_ms + (scans - 1) * period_ms
-    _require(period_ms > 0 and first_ms >= 0 and last_ms <= LAST_EVENT_TIME_MS, "times", (first_ms, period_ms), "times")
-    _require(first_seq >= -1 and first_seq + scans <= 2**63 - 1, "a seq", first_seq, "seq")
+    header = _HEADER.unpack_from(value)
+    (_, _, strand_bytes, heat_bytes, flags, scans, columns, period_ms, _, first_seq, first_ms) = header
+    _check(header, sensors, width)
     names_end = _HEADER.size + strand_bytes + heat_bytes
     positions_at = names_end + -(strand_bytes + heat_bytes) % 4
     rows_at = positions_at + (8 * scans if flags else 0)
-    if len(value) != rows_at + 4 * scans * columns:
-        size = rows_at + 4 * scans * columns
+    if len(value) != (size := rows_at + 4 * scans * columns):
         raise MessageError("malformed", f"expected {size} bytes by the header, got {len(value)}")
     try:
         strand_id = value[_HEADER.size : _HEADER.size + strand_bytes].decode()
         heat_id = value[_HEADER.size + strand_bytes : names_end].decode() or None
     except UnicodeDecodeError as error:
         raise MessageError("encoding", str(error)) from None
-    _require(is_strand_id(strand_id), "<plant>.<caster>.<strand>", repr(strand_id[:80]), "strand_id")
+    if not is_strand_id(strand_id):
+        raise MessageError("schema", mismatch("<plant>.<caster>.<strand>", repr(strand_id[:80]), "strand_id"))
     rows = np.frombuffer(value, "<f4", scans * columns, rows_at).reshape(scans, columns)
     positions = np.frombuffer(value, "<f8", scans, positions_at) if flags else None
-    if np.isinf(rows).any() or (positions is not None and np.isinf(positions).any()):
-        raise MessageError("schema", mismatch("finite values or NaN", "an infinite one", "values"))
     return ScanFrame(strand_id, first_ms, period_ms, rows, None if first_seq < 0 else first_seq, heat_id, positions)
 
 
-def _require(holds: bool, expected: str, got: object, where: str) -> None:
-    if not holds:
-        raise MessageError("schema", mismatch(expected, got, where))
+def _check(header: tuple[Any, ...], sensors: int, width: int) -> None:
+    """Hold a header's numbers to what they may be."""
+    (_, version, _, _, flags, scans, columns, period_ms, found, first_seq, first_ms) = header
+    if version != _VERSION or flags > _HAS_POSITIONS:
+        raise MessageError("schema", mismatch("version 1", f"{version} with flags {flags}", "version"))
+    if not 1 <= scans <= MAX_SCANS:
+        raise MessageError("schema", mismatch(f"1 to {MAX_SCANS} scans", scans, "scans"))
+    if found != sensors or columns != width:
+        raise MessageError("schema", mismatch(f"the model's {width} sensors", f"others, {columns}", "sensors"))
+    if period_ms <= 0 or first_ms < 0 or first_ms + (scans - 1) * period_ms > LAST_EVENT_TIME_MS:
+        raise MessageError("schema", mismatch("event times", f"{first_ms} and every {period_ms} ms", "event_time_ms"))
+    if first_seq < -1 or first_seq + scans > 2**63 - 1:
+        raise MessageError("schema", mismatch("a seq or -1", first_seq, "seq"))

@@ -93,10 +93,12 @@ class FrameBlock:
     Attributes:
         origins: [n] where each came from.
         frames: [n] what each holds.
+        missing: [n] how many values each of its scans lacks.
     """
 
     origins: Sequence[Origin]
     frames: Sequence[ScanFrame]
+    missing: Sequence[Sequence[int]]
     unknown_values: int = 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from models.errors import MessageError
-from models.frames import MAX_SCANS, ScanFrame, decode_frame, encode_frame, sensor_set
+from models.frames import MAX_SCANS, ScanFrame, decode_frame, decode_frames, encode_frame, sensor_set
 from models.messages import SensorScan
 
 FINITE = st.floats(width=32, allow_infinity=False)
@@ -103,10 +103,10 @@ def patched(at: int, what: bytes) -> bytes:
         (b"SWPF" + bytes(1 << 20), "too_large", "expected at most"),
         (patched(4, b"\2"), "schema", "expected version 1, got 2"),
         (patched(8, b"\0\0"), "schema", f"expected 1 to {MAX_SCANS} scans, got 0"),
-        (patched(12, bytes(4)), "schema", "times"),
+        (patched(12, bytes(4)), "schema", "expected event times"),
         (patched(16, bytes(8)), "schema", "expected the model's 2 sensors, got others"),
         (patched(24, struct.pack("<q", -2)), "schema", "seq"),
-        (patched(32, struct.pack("<q", -1)), "schema", "times"),
+        (patched(32, struct.pack("<q", -1)), "schema", "expected event times"),
         (patched(40, b"\xff"), "encoding", "utf-8"),
         (patched(40, b"no dots."), "schema", "expected <plant>.<caster>.<strand>"),
         (patched(48, struct.pack("<f", float("inf"))), "schema", "finite"),
@@ -116,3 +116,9 @@ def test_what_cannot_be_used_has_a_reason(value: bytes | None, reason: str, said
     with pytest.raises(MessageError, match=said) as caught:
         decode_frame(value, SENSORS, 2)
     assert caught.value.reason == reason
+
+
+def test_one_that_cannot_be_used_does_not_harm_those_beside_it() -> None:
+    infinite = patched(48, struct.pack("<f", float("inf")))
+    found = decode_frames([small(), None, infinite, small()], SENSORS, 2)
+    assert [one.reason if isinstance(one, MessageError) else len(one) for one in found] == [1, "empty", "schema", 1]

@@ -1,12 +1,13 @@
 """Bytes to scans: one float32 row a scan, in the order of the model's sensors."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Literal, Protocol
 
 import numpy as np
 
 from models.errors import MessageError
-from models.frames import ScanFrame, decode_frame, sensor_set
+from models.frames import ScanFrame, decode_frames, sensor_set
 from models.messages import ScanRows, SensorScan, decode_scan
 from models.strand_window import missing_of
 from worker.records import DeadLetter, FrameBlock, Origin, RawRecord, ScanBlock
@@ -74,14 +75,15 @@ class FrameDecoder:
         origins: list[Origin] = []
         frames: list[ScanFrame] = []
         dead: list[DeadLetter] = []
-        for record in records:
-            try:
-                frames.append(decode_frame(record.value, self._sensors, self._width))
-            except MessageError as error:
-                dead.append(_dead(record, error))
+        found = decode_frames([record.value for record in records], self._sensors, self._width)
+        for record, frame in zip(records, found, strict=True):
+            if isinstance(frame, MessageError):
+                dead.append(_dead(record, frame))
             else:
                 origins.append(record.origin)
-        return FrameBlock(origins, frames), dead
+                frames.append(frame)
+        missing = iter(missing_of(np.concatenate([frame.rows for frame in frames])) if frames else ())
+        return FrameBlock(origins, frames, [[*islice(missing, len(frame))] for frame in frames]), dead
 
 
 def _dead(record: RawRecord, error: MessageError) -> DeadLetter:

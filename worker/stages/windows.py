@@ -6,12 +6,12 @@ outside this file and `models` assumes that a strand's state is a window.
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.frames import ScanFrame
 from models.messages import SensorScan
-from models.strand_window import StrandWindow, missing_of
+from models.strand_window import StrandWindow
 from models.windows import DUE, Outcome, Verdict, WindowRules
 from worker.records import DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
 
@@ -106,10 +106,10 @@ class Windows:
         be taken now for the first.
         """
         if isinstance(block, FrameBlock):
-            for origin, frame in zip(block.origins, block.frames, strict=True):
+            for origin, frame, lacking in zip(block.origins, block.frames, block.missing, strict=True):
                 first = max(0, self._refill_from(origin, frame.strand_id) - origin.place())
                 if first < len(frame):
-                    _exhaust(_through(self._window(origin, frame.strand_id), origin, frame, first))
+                    _exhaust(_through(self._window(origin, frame.strand_id), origin, frame, lacking, first))
             return
         for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
             if self._refill_from(origin, scan.strand_id) <= origin.place():
@@ -134,12 +134,12 @@ class Windows:
         ]
 
     def _advance_frames(self, block: FrameBlock) -> Iterator[DueWindow | GivenUp]:
-        for origin, frame in zip(block.origins, block.frames, strict=True):
+        for origin, frame, missing in zip(block.origins, block.frames, block.missing, strict=True):
             yield from self._give_up_broken(origin)
             yield from self._sweep(origin)
             window = self._window(origin, frame.strand_id)
             refused = 0
-            for index, before, verdict in _through(window, origin, frame):
+            for index, before, verdict in _through(window, origin, frame, missing):
                 if verdict.outcome is not Outcome.USED:
                     self.outcomes[verdict.outcome] += 1
                     refused += 1
@@ -184,7 +184,7 @@ class Windows:
 
 
 def _through(
-    window: StrandWindow, origin: Origin, frame: ScanFrame, first: int = 0
+    window: StrandWindow, origin: Origin, frame: ScanFrame, missing: Sequence[int], first: int = 0
 ) -> Iterator[tuple[int, int | None, Verdict]]:
     """Offer a frame's scans, from one on, to its strand's window; many in one step where they simply follow.
 
@@ -192,7 +192,6 @@ def _through(
         Index, newest event time before and verdict: of each scan that is due, and of all where they do
         not simply follow.
     """
-    missing = missing_of(frame.rows)
     due = window.timeline.observe_steps(frame.time_ms(first), frame.period_ms, len(frame) - first)
     if due is None:
         for index in range(first, len(frame)):

@@ -43,6 +43,10 @@ def one_by_one(frame: ScanFrame, offset: int) -> ScanBlock:
     return ScanBlock([Origin(PARTITION, offset)] * len(frame), scans, frame.rows, missing_of(frame.rows), 0)
 
 
+def framed(frame: ScanFrame, offset: int) -> FrameBlock:
+    return FrameBlock([Origin(PARTITION, offset)], [frame], [missing_of(frame.rows)])
+
+
 def told(windows: Windows, block: ScanBlock | FrameBlock) -> list[object]:
     return [
         (entry.scan, entry.rows.tobytes()) if isinstance(entry, DueWindow) else entry
@@ -54,7 +58,7 @@ def told(windows: Windows, block: ScanBlock | FrameBlock) -> list[object]:
 def test_as_many_scans_one_by_one(rules: WindowRules, steps: list[tuple[str, int, int, int]]) -> None:
     packed, single = Windows(rules, 2), Windows(rules, 2)
     for offset, frame in enumerate(frames_of(steps)):
-        assert told(packed, FrameBlock([Origin(PARTITION, offset)], [frame])) == told(single, one_by_one(frame, offset))
+        assert told(packed, framed(frame, offset)) == told(single, one_by_one(frame, offset))
     assert packed.outcomes == single.outcomes
 
 
@@ -62,7 +66,7 @@ def test_as_many_scans_one_by_one(rules: WindowRules, steps: list[tuple[str, int
 def test_a_refill_may_begin_within_a_frame(
     rules: WindowRules, steps: list[tuple[str, int, int, int]], cut: int
 ) -> None:
-    blocks = [FrameBlock([Origin(PARTITION, offset)], [frame]) for offset, frame in enumerate(frames_of(steps))]
+    blocks = [framed(frame, offset) for offset, frame in enumerate(frames_of(steps))]
     undisturbed = Windows(rules, 2)
     expected = [told(undisturbed, block) for block in blocks]
     before, after = Windows(rules, 2), Windows(rules, 2)
@@ -87,7 +91,7 @@ def test_a_frame_that_cannot_be_used_is_one_dead_letter() -> None:
 def test_a_gap_before_a_frame_is_told_at_its_first_scan() -> None:
     windows = Windows(WindowRules(2, 500, 1, 2000), 1)
     first, second = (ScanFrame("p.c.s", at, 500, np.zeros((3, 1), np.float32)) for at in (0, 10_000))
-    told(windows, FrameBlock([Origin(PARTITION, 0)], [first]))
-    given_up = told(windows, FrameBlock([Origin(PARTITION, 1)], [second]))[0]
+    told(windows, framed(first, 0))
+    given_up = told(windows, framed(second, 1))[0]
     assert given_up == GivenUp(Origin(PARTITION, 1), "p.c.s", 10_000, "a gap of 9.0 s in its scans")
     assert windows.outcomes[Outcome.USED] == 6
