@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -78,6 +78,8 @@ def _measured(bootstrap: str, folder: Path) -> Found:
         at = _program("infer", bundles[1])
         found.take("infer", max(at.values()))
         found.take("every scan", _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE).windows)
+        both = _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE, cores={BROKER_CORE, WORKER_CORE})
+        found.take("every scan, two cores", both.windows)
         every_20th = _worker(bootstrap, names, few, bundles[EVERY], SCANS)
         found.take("every 20th", every_20th.scans)
         found.take("every 20th, windows", every_20th.windows / every_20th.scans)
@@ -92,6 +94,8 @@ def _measured(bootstrap: str, folder: Path) -> Found:
         for name, stride, scans in (("script", EVERY, SCANS // 3), ("script, none", NEVER, SCANS // 2)):
             script = _program("script", bootstrap, few, scans, bundles[stride], names.predictions)
             found.take(name, script["per_s"])
+        found.take("memory", 1 / _program("memory", 500)["bytes"])
+        found.take("ready", 1 / _seconds_to_ready(bootstrap, names))
     return found
 
 
@@ -105,6 +109,8 @@ def _rows(found: Found) -> Iterator[Row]:
 
     yield of("scans fetched and decoded", "decode", "scans/s", "fetched", found.median("consume"), None)
     yield of("a prediction on every scan", "every scan", "windows/s", "by ONNX Runtime at its best batch", infer, 0.9)
+    one_core = found.median("every scan")
+    yield of("on every scan, two cores", "every scan, two cores", "windows/s", "on one core", one_core, 1.5)
     yield of("on every 20th, JSON", "every 20th", "scans/s", "by the additive bound", bound, 0.85)
     yield of("on none, JSON", "none", "scans/s", "fetched and decoded", decode, 0.7)
     every_20th, none = found.median("every 20th"), found.median("none")
@@ -114,6 +120,10 @@ def _rows(found: Found) -> Iterator[Row]:
     yield of(f"{MANY_STRANDS:,} strands", "many strands", "scans/s", f"of {STRANDS} strands", none, 0.8)
     script = found.median("script")
     yield of("on every 20th, JSON", "every 20th", "scans/s", "by a script that polls and predicts", script, 2.3)
+    yield row(
+        "full strands in 1 GB", [1e9 * value for value in found.values["memory"]], "", "of 60 kB", 1e9 / 60e3, 1.0
+    )
+    yield row("starts to ready a minute", [60 * value for value in found.values["ready"]], "", "of 3 s", 20, 1.0)
     alone = found.median("script, none")
     yield of("on none, JSON", "none", "scans/s", "by a script that polls and predicts", alone, 5.0)
 
@@ -137,14 +147,22 @@ class Rates:
 
 
 def _worker(
-    bootstrap: str, names: Topics, topic: str, bundle: Path, scans: int, *, delivery: str = "at_least_once", **more: str
+    bootstrap: str,
+    names: Topics,
+    topic: str,
+    bundle: Path,
+    scans: int,
+    *,
+    delivery: str = "at_least_once",
+    cores: Set[int] = frozenset({WORKER_CORE}),
+    **more: str,
 ) -> Rates:
     """A worker that finds a topic full; measured while every strand's window is whole, to before the end."""
     env = environment(
         bootstrap, names, bundle, topics__sensors=topic, kafka__group_id=f"bench-{uuid4().hex}", delivery=delivery,
         kafka__session_timeout_ms=10_000, **more,
     )  # fmt: skip
-    os.sched_setaffinity(0, {WORKER_CORE})
+    os.sched_setaffinity(0, cores)
     worker = WorkerProcess(env)
     os.sched_setaffinity(0, {BROKER_CORE})
     try:
@@ -156,6 +174,19 @@ def _worker(
     first, last = points[0], points[-1]
     seconds = last[0] - first[0]
     return Rates((last[1] - first[1]) / seconds, (last[2] - first[2]) / seconds)
+
+
+def _seconds_to_ready(bootstrap: str, names: Topics) -> float:
+    """With the released default bundle, from the start of the process."""
+    began_s = time.monotonic()
+    worker = WorkerProcess(environment(bootstrap, names, "current", kafka__group_id=f"bench-{uuid4().hex}"))
+    try:
+        worker.wait_ready()
+        return time.monotonic() - began_s
+    finally:
+        worker.kill()
+        assert worker.process.stderr is not None
+        worker.process.stderr.close()
 
 
 def _points(worker: WorkerProcess, scans: int) -> Iterator[tuple[float, float, float]]:

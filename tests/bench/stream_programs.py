@@ -4,16 +4,19 @@ python tests/bench/stream_programs.py consume BOOTSTRAP TOPIC RECORDS
 """
 
 import json
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from models import bundle as bundles
 from models.runtime import Predictor
+from models.strand_window import StrandWindow
 from worker.kafka import config
 from worker.loop import Loop
 from worker.records import Origin, RawRecord
@@ -57,6 +60,24 @@ def infer(bundle: str) -> dict[str, float]:
             runs += 1
         found[str(size)] = runs * size / seconds
     return found
+
+
+def memory(strands: str) -> dict[str, float]:
+    """Resident bytes a strand with a full window of the released default, above the base."""
+    manifest = bundles.read("current").manifest
+    sensors, rules = len(manifest.sensors), manifest.window
+    row, held = np.zeros(sensors, np.float32), []
+    before = _resident_bytes()
+    for number in range(int(strands)):
+        window = StrandWindow(rules, f"plant1.c1.s{number}", sensors)
+        for index in range(2 * rules.length):
+            window.push(index * rules.period_ms, row, index, 0)
+        held.append(window)
+    return {"bytes": (_resident_bytes() - before) / len(held), "length": rules.length, "sensors": sensors}
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def script(bootstrap: str, topic: str, records: str, bundle: str, output: str) -> dict[str, float]:
@@ -121,7 +142,7 @@ def _polls(consumer: Consumer, records: int) -> Iterator[list]:
 
 
 PROGRAMS: dict[str, Callable[..., dict[str, float]]] = {
-    program.__name__: program for program in (consume, decode, infer, script)
+    program.__name__: program for program in (consume, decode, infer, memory, script)
 }
 
 if __name__ == "__main__":
