@@ -266,7 +266,7 @@ def clock_jumps() -> None:
     time.time = jumping
     replace(
         Pipeline, "__init__",
-        lambda init: lambda self, predictor, metrics: init(self, predictor, metrics, jumping),
+        lambda init: lambda *arguments, **named: init(*arguments, wall_clock=jumping, **named),
     )  # fmt: skip
 
 
