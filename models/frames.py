@@ -9,22 +9,22 @@ A frame, little-endian, without gaps:
 | --- | --- | --- |
 | 0-3 | 4 bytes | `SWPF` |
 | 4 | uint8 | version, 1 |
-| 5 | uint8 | bytes of the strand id, S |
-| 6 | uint8 | bytes of the heat id, H; 0: none |
-| 7 | uint8 | flags: 1 = positions are there |
-| 8-9 | uint16 | scans, N: 1 to 4,096 |
-| 10-11 | uint16 | sensors, C |
+| 5 | uint8 | flags: 1 = positions are there |
+| 6-7 | uint16 | bytes of the strand id, S |
+| 8-9 | uint16 | bytes of the heat id, H; 0: none |
+| 10-11 | uint16 | scans, N: 1 to 1,024 |
 | 12-15 | uint32 | time from one scan to the next, milliseconds; not 0 |
 | 16-23 | uint64 | the sensors: the first 8 bytes of the SHA-256 of their names, each ended by a line feed |
 | 24-31 | int64 | `seq` of the first scan, the others follow; -1: none |
 | 32-39 | int64 | `event_time_ms` of the first scan |
 | 40 | S bytes | strand id, UTF-8 |
 | 40 + S | H bytes | heat id, UTF-8, of all of the frame's scans |
-| | 0-3 bytes | zeros, up to a multiple of 4 |
+| | 0-7 bytes | zeros, up to a multiple of 8 from the frame's beginning |
 | | N × float64, if flagged | `strand_position_m` of each scan; NaN: none |
 | | N × C × float32 | values, scan by scan, in the order of the names; NaN: missing or bad |
 
-Scans whose times are uneven, or of another heat, begin a frame of their own.
+C is how many sensors the model has; the frame's length tells whether it fits. Scans at uneven times, or of another
+heat, begin a frame of their own.
 """
 
 import hashlib
@@ -41,9 +41,11 @@ from models.errors import MessageError, mismatch
 from models.messages import LAST_EVENT_TIME_MS, MAX_SCAN_BYTES, SensorScan, is_strand_id
 from models.windows import Float32Array
 
-MAX_SCANS = 4096
+MAX_SCANS = 1024
+MAX_PERIOD_MS = 2**32 - 1
 _MAGIC, _VERSION = b"SWPF", 1
-_HEADER = struct.Struct("<4sBBBBHHIQqq")
+_HEADER = struct.Struct("<4sBBHHHIQqq")
+_ALIGNED = 8
 _HAS_POSITIONS = 1
 
 
@@ -98,13 +100,13 @@ def encode_frame(frame: ScanFrame, sensors: int) -> bytes:
     """As bytes; `sensors` from `sensor_set`, of the names of its columns."""
     strand, heat = frame.strand_id.encode(), (frame.heat_id or "").encode()
     header = _HEADER.pack(
-        _MAGIC, _VERSION, len(strand), len(heat), 0 if frame.positions_m is None else _HAS_POSITIONS,
-        len(frame), frame.rows.shape[1], frame.period_ms, sensors,
+        _MAGIC, _VERSION, 0 if frame.positions_m is None else _HAS_POSITIONS, len(strand), len(heat),
+        len(frame), frame.period_ms, sensors,
         -1 if frame.first_seq is None else frame.first_seq, frame.first_ms,
     )  # fmt: skip
     names = strand + heat
     positions = b"" if frame.positions_m is None else np.asarray(frame.positions_m, "<f8").tobytes()
-    return header + names + bytes(-len(names) % 4) + positions + np.asarray(frame.rows, "<f4").tobytes()
+    return header + names + bytes(-len(header + names) % _ALIGNED) + positions + np.asarray(frame.rows, "<f4").tobytes()
 
 
 def decode_frames(values: Sequence[bytes | None], sensors: int, width: int) -> list[ScanFrame | MessageError]:
@@ -125,7 +127,8 @@ def decode_frames(values: Sequence[bytes | None], sensors: int, width: int) -> l
         except MessageError as error:
             found.append(error)
     frames = [one for one in found if isinstance(one, ScanFrame)]
-    if frames and np.isinf(np.concatenate([frame.rows for frame in frames])).any():
+    positions = [frame.positions_m for frame in frames if frame.positions_m is not None]
+    if _any_infinite([frame.rows for frame in frames]) or _any_infinite(positions):
         return [_finite(one) if isinstance(one, ScanFrame) else one for one in found]
     return found
 
@@ -143,9 +146,14 @@ def decode_frame(value: bytes | None, sensors: int, width: int) -> ScanFrame:
 
 
 def _finite(frame: ScanFrame) -> ScanFrame | MessageError:
-    if not np.isinf(frame.rows).any():
+    positions = [] if frame.positions_m is None else [frame.positions_m]
+    if not _any_infinite([frame.rows]) and not _any_infinite(positions):
         return frame
     return MessageError("schema", mismatch("finite values or NaN", "an infinite one", "values"))
+
+
+def _any_infinite(arrays: Sequence[npt.NDArray[Any]]) -> bool:
+    return bool(arrays) and bool(np.isinf(np.concatenate(arrays)).any())
 
 
 def _read(value: bytes | None, sensors: int, width: int) -> ScanFrame:
@@ -158,12 +166,12 @@ def _read(value: bytes | None, sensors: int, width: int) -> ScanFrame:
     if len(value) < _HEADER.size:
         raise MessageError("malformed", f"expected a header of {_HEADER.size} bytes, got {len(value)} bytes")
     header = _HEADER.unpack_from(value)
-    (_, _, strand_bytes, heat_bytes, flags, scans, columns, period_ms, _, first_seq, first_ms) = header
-    _check(header, sensors, width)
+    (_, _, flags, strand_bytes, heat_bytes, scans, period_ms, _, first_seq, first_ms) = header
+    _check(header, sensors)
     names_end = _HEADER.size + strand_bytes + heat_bytes
-    positions_at = names_end + -(strand_bytes + heat_bytes) % 4
+    positions_at = names_end + -names_end % _ALIGNED
     rows_at = positions_at + (8 * scans if flags else 0)
-    if len(value) != (size := rows_at + 4 * scans * columns):
+    if len(value) != (size := rows_at + 4 * scans * width):
         raise MessageError("malformed", f"expected {size} bytes by the header, got {len(value)}")
     try:
         strand_id = value[_HEADER.size : _HEADER.size + strand_bytes].decode()
@@ -172,20 +180,20 @@ def _read(value: bytes | None, sensors: int, width: int) -> ScanFrame:
         raise MessageError("encoding", str(error)) from None
     if not is_strand_id(strand_id):
         raise MessageError("schema", mismatch("<plant>.<caster>.<strand>", repr(strand_id[:80]), "strand_id"))
-    rows = np.frombuffer(value, "<f4", scans * columns, rows_at).reshape(scans, columns)
+    rows = np.frombuffer(value, "<f4", scans * width, rows_at).reshape(scans, width)
     positions = np.frombuffer(value, "<f8", scans, positions_at) if flags else None
     return ScanFrame(strand_id, first_ms, period_ms, rows, None if first_seq < 0 else first_seq, heat_id, positions)
 
 
-def _check(header: tuple[Any, ...], sensors: int, width: int) -> None:
+def _check(header: tuple[Any, ...], sensors: int) -> None:
     """Hold a header's numbers to what they may be."""
-    (_, version, _, _, flags, scans, columns, period_ms, found, first_seq, first_ms) = header
+    (_, version, flags, _, _, scans, period_ms, found, first_seq, first_ms) = header
     if version != _VERSION or flags > _HAS_POSITIONS:
         raise MessageError("schema", mismatch("version 1", f"{version} with flags {flags}", "version"))
     if not 1 <= scans <= MAX_SCANS:
         raise MessageError("schema", mismatch(f"1 to {MAX_SCANS} scans", scans, "scans"))
-    if found != sensors or columns != width:
-        raise MessageError("schema", mismatch(f"the model's {width} sensors", f"others, {columns}", "sensors"))
+    if found != sensors:
+        raise MessageError("schema", mismatch(f"the model's sensors, {sensors:016x}", f"{found:016x}", "sensors"))
     if period_ms <= 0 or first_ms < 0 or first_ms + (scans - 1) * period_ms > LAST_EVENT_TIME_MS:
         raise MessageError("schema", mismatch("event times", f"{first_ms} and every {period_ms} ms", "event_time_ms"))
     if first_seq < -1 or first_seq + scans > 2**63 - 1:

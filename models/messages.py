@@ -153,10 +153,14 @@ def decode_scan(value: bytes | None) -> SensorScan:
     return scan
 
 
-@lru_cache(1 << 16)
 def is_strand_id(text: str) -> bool:
     """Whether it names a strand."""
-    return len(text) <= _STRAND_ID_CHARACTERS and _STRAND_ID.search(text) is not None
+    return len(text) <= _STRAND_ID_CHARACTERS and _has_the_form(text)
+
+
+@lru_cache(1 << 16)
+def _has_the_form(text: str) -> bool:
+    return _STRAND_ID.search(text) is not None
 
 
 class ScanRows:
@@ -169,7 +173,7 @@ class ScanRows:
     def __init__(self, sensors: Ordered[str]) -> None:
         self._sensors = tuple(sensors)
         # For one name alone it would give the value itself.
-        self._all_of = itemgetter(*self._sensors) if len(self._sensors) > 1 else self._each_of
+        self._all_of = itemgetter(*self._sensors) if len(self._sensors) > 1 else self._only
 
     def read(self, scans: Ordered[SensorScan]) -> tuple[Float32Array, int]:
         """Many scans at once.
@@ -199,6 +203,9 @@ class ScanRows:
         row, _ = self.read([scan])
         name = self._sensors[int(np.flatnonzero(np.isinf(row[0]))[0])]
         return MessageError("schema", f"expected a 32-bit float, got {scan.values[name]:g} at values.{name}")
+
+    def _only(self, values: dict[str, float | None]) -> Ordered[float | None]:
+        return (values[self._sensors[0]],)
 
     def _each_of(self, values: dict[str, float | None]) -> Ordered[float | None]:
         return [values.get(name) for name in self._sensors]

@@ -11,9 +11,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from models.frames import ScanFrame, encode_frame, sensor_set
+from models.frames import MAX_PERIOD_MS, ScanFrame, encode_frame, sensor_set
 from models.messages import ScanRows
 from trainer.dirt.stream import Arrival
+
+WAIT_MS = 30_000
+"""Of the line: a strand that falls silent keeps its last scans no longer."""
 
 
 class Packed(NamedTuple):
@@ -55,7 +58,8 @@ class Single:
 class Frames:
     """Frames of a strand's scans that follow one another at even steps, within one heat.
 
-    A scan at another step, or of another heat, begins a frame of its own, and so does rubbish, which is sent as it is.
+    A scan at another step, or of another heat, begins a frame of its own. Rubbish, and a scan with a number that no
+    32-bit float holds, goes out as it is. What waits for `WAIT_MS` of the line goes out, full or not.
 
     Args:
         sensors: names, in the order of the model's.
@@ -65,15 +69,17 @@ class Frames:
     def __init__(self, sensors: Sequence[str], scans: int) -> None:
         self._rows, self._sensors = ScanRows(sensors), sensor_set(sensors)
         self._most = scans
-        self._open: dict[str, list[Arrival]] = {}
+        self._open: dict[str, list[Arrival]] = {}  # by when their first scan came
 
     def take(self, arrival: Arrival) -> Iterator[Packed]:
         """See `Packing`."""
         strand_id = arrival.scan.strand_id
-        waiting = self._open.setdefault(strand_id, [])
-        if waiting and (arrival.damage is not None or not _follows(waiting, arrival)):
+        while (oldest := next(iter(self._open), None)) and self._open[oldest][0].at_ms + WAIT_MS < arrival.at_ms:
+            yield self._frame(oldest)
+        cannot_be_packed = arrival.damage is not None or bool(np.isinf(self._rows.read([arrival.scan])[0]).any())
+        if strand_id in self._open and (cannot_be_packed or not _follows(self._open[strand_id], arrival)):
             yield self._frame(strand_id)
-        if arrival.damage is not None:
+        if cannot_be_packed:
             yield _alone(arrival)
             return
         self._open.setdefault(strand_id, []).append(arrival)
@@ -82,7 +88,7 @@ class Frames:
 
     def rest(self) -> Iterator[Packed]:
         """See `Packing`."""
-        for strand_id in [strand_id for strand_id, waiting in self._open.items() if waiting]:
+        for strand_id in list(self._open):
             yield self._frame(strand_id)
 
     def _frame(self, strand_id: str) -> Packed:
@@ -108,6 +114,8 @@ def _alone(arrival: Arrival) -> Packed:
 def _follows(waiting: Sequence[Arrival], arrival: Arrival) -> bool:
     first, last, scan = waiting[0].scan, waiting[-1].scan, arrival.scan
     step = scan.event_time_ms - last.event_time_ms
-    is_even = step > 0 if len(waiting) == 1 else step == waiting[1].scan.event_time_ms - first.event_time_ms
+    is_even = (
+        0 < step <= MAX_PERIOD_MS if len(waiting) == 1 else step == waiting[1].scan.event_time_ms - first.event_time_ms
+    )
     is_next = scan.seq is None if last.seq is None else scan.seq == last.seq + 1
     return is_even and is_next and scan.heat_id == last.heat_id

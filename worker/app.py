@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from models.bundle import read
 from models.runtime import CUDA, Predictor, has_cuda
@@ -32,6 +33,7 @@ Sink = AtLeastOnceSink | ExactlyOnceSink
 _SINKS: Mapping[str, type[Sink]] = {"exactly_once": ExactlyOnceSink, "at_least_once": AtLeastOnceSink}
 
 
+MOST_SIDE_BY_SIDE = 32
 CPU_WINDOWS, CUDA_WINDOWS = 16, 256
 """Windows of a batch by default: a processor is as fast with 8 as with 32, a GPU wants many (EXPERIMENTS.md)."""
 
@@ -58,7 +60,17 @@ def load_predictor(settings: Settings) -> Predictor:
 
 def side_by_side(settings: Settings, predictor: Predictor) -> int:
     """Batches that run at once: one a processor, and on a GPU one, which fills it."""
-    return settings.model.threads or (1 if predictor.provider == CUDA else len(os.sched_getaffinity(0)))
+    return settings.model.threads or (1 if predictor.provider == CUDA else min(processors(), MOST_SIDE_BY_SIDE))
+
+
+def processors() -> int:
+    """Those this process may use: by its affinity, and by its control group's quota where there is one."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return allowed if quota == "max" else max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return allowed
 
 
 def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
@@ -154,3 +166,5 @@ def _serve(
         # Nothing more is committed, not even in the last revocation: the next start reads on from the last commit.
         source.on_released = lambda partitions, _: sink.release(partitions, lost=True)
         raise
+    finally:
+        pipeline.close()

@@ -1,12 +1,14 @@
 """The turns of the worker: poll, process, publish, commit, between a source and a sink that it knows by their ports."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from worker.health import Health
 from worker.pipeline import Pipeline
-from worker.records import Polled, Processed
+from worker.records import Polled, Processed, RawRecord
+
+PIECE_BYTES = 1 << 20
 
 
 class RecordSource(Protocol):
@@ -80,10 +82,11 @@ class Loop:
             polled_at = time.monotonic()
             if (owed := self._pipeline.owed()) is not None:
                 self._sink.publish(owed, polled_at)
-            if polled.replayed:
-                self._pipeline.refill(polled.replayed)
-            if polled.new:
-                self._sink.publish(self._pipeline.process(polled.new), polled_at)
+            for piece in pieces(polled.replayed):
+                self._pipeline.refill(piece)
+            for piece in pieces(polled.new):
+                self._sink.publish(self._pipeline.process(piece), polled_at)
+                self._health.turned()
             if polled.replayed or polled.new:
                 records = len(polled.replayed) + len(polled.new)
                 self._limit = self._limit_after(records, time.monotonic() - polled_at)
@@ -117,3 +120,15 @@ class Loop:
                 self._health.have("kafka")
             else:
                 self._health.wait_for("kafka", "its partitions were lost; joining the group again")
+
+
+def pieces(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
+    """A poll in parts of a mebibyte or little more: a thousand records may be a million scans, in frames."""
+    first = size = 0
+    for index, record in enumerate(records):
+        size += len(record.value or b"")
+        if size >= PIECE_BYTES:
+            yield records[first : index + 1]
+            first, size = index + 1, 0
+    if first < len(records):
+        yield records[first:]

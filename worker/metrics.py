@@ -37,10 +37,10 @@ class Metrics:
             return BulkHistogram(f"strandwatch_{name}_seconds", text, _SECONDS, self.registry)
 
         self.samples = counter(
-            "samples", "Records taken in, by what became of them; invalid ones are dead letters", "outcome"
+            "samples", "Scans taken in, by what became of them; invalid: records, each a dead letter", "outcome"
         )
         self.unknown_values = counter("unknown_sensor_values", "Values of sensors the model does not read, ignored")
-        self.replayed = counter("replayed_samples", "Records read again, to refill windows; nothing comes of them")
+        self.replayed = counter("replayed_samples", "Scans read again, to refill windows; nothing comes of them")
         self.refill = seconds("refill", "Windows of one partition, taken up to whole again")
         self.predictions = counter("predictions", "Predictions published; warming ones carry no probability", "quality")
         self.alerts = counter("alerts", "Alerts opened and closed", "target", "state", "severity")

@@ -2,7 +2,7 @@
 
     decode ─► windows ─► batch ─► inference ─► alerts ─► encode
 
-Batches run while the next scans are decoded and collected, as many side by side as there are threads for; what becomes
+Batches run while the next windows are collected, as many side by side as there are threads for; what becomes
 of them is taken up in the order of the log, and all of it before `process` returns.
 
 It knows the stages and the metrics, not Kafka: `process` takes raw records and returns what to publish and which
@@ -41,8 +41,8 @@ from worker.stages.inference import Answered, Inference
 from worker.stages.windows import Windows
 from worker.tally import Tally
 
-MOST_UNDER_WAY = 32
-"""Batches: so many that code and data of a stage stay in the processor's caches while it runs, and no more."""
+WINDOWS_UNDER_WAY = 512
+"""So many that code and data of a stage stay in the processor's caches while it runs, and no more."""
 
 Clock = Callable[[], float]
 UnderWay = deque[tuple[Batch, Callable[[], Answered]]]
@@ -76,6 +76,7 @@ class Pipeline:
         self._windows = Windows(manifest.window, sensors)
         self._batcher = Batcher(predictor.batch_sizes, manifest.window.length, sensors)
         self._inference = Inference(predictor, side_by_side)
+        self._most_under_way = max(2 * side_by_side, WINDOWS_UNDER_WAY // predictor.batch_sizes[-1])
         self._alerts = Alerts(manifest)
         self._encoder = Encoder(manifest, __version__, predictor.provider)
         self._metrics = metrics
@@ -96,8 +97,8 @@ class Pipeline:
             if self._batcher.is_full:
                 full_at = time.perf_counter()
                 self._begin(under_way)
-                if len(under_way) == MOST_UNDER_WAY:
-                    outgoing += self._finish(under_way, at_most=MOST_UNDER_WAY // 2)
+                if len(under_way) >= self._most_under_way:
+                    outgoing += self._finish(under_way, at_most=self._most_under_way // 2)
                 apart += time.perf_counter() - full_at
             added_at = time.perf_counter()
             self._batcher.add(entry)
@@ -109,6 +110,10 @@ class Pipeline:
         self._tally.tell(self._windows.outcomes)
         reached = {record.origin.partition: record.origin.offset + 1 for record in records}
         return Processed(outgoing, reached, len(records))
+
+    def close(self) -> None:
+        """Leave what is not yet answered."""
+        self._inference.close()
 
     def state(self, partition: Partition) -> PartitionState:
         """A partition as it stands, for `restore`."""
@@ -139,7 +144,7 @@ class Pipeline:
         """Take records that were processed before, in log order: windows grow as they did, and nothing is published."""
         block, _ = self._decoder.decode(records)
         self._windows.refill(block)
-        self._metrics.replayed.inc(len(records))
+        self._metrics.replayed.inc(block.size)
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition: its strands and their alerts now belong to another worker."""

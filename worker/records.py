@@ -34,8 +34,8 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
         return self.offset * PLACES + index
 
 
-PLACES = MAX_SCANS
-"""Of scans in one record."""
+PLACES = 4 * MAX_SCANS
+"""Of scans in one record; four times as many as a frame may hold."""
 
 
 class RawRecord(msgspec.Struct, frozen=True, gc=False):
@@ -85,6 +85,11 @@ class ScanBlock:
     missing: Sequence[int]
     unknown_values: int
 
+    @property
+    def size(self) -> int:
+        """How many scans."""
+        return len(self.scans)
+
 
 @dataclass(frozen=True, slots=True)
 class FrameBlock:
@@ -100,6 +105,11 @@ class FrameBlock:
     frames: Sequence[ScanFrame]
     missing: Sequence[Sequence[int]]
     unknown_values: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many scans."""
+        return sum(map(len, self.frames))
 
 
 class DueScan(msgspec.Struct, frozen=True, gc=False):

@@ -48,8 +48,9 @@ class Tally:
     def tell(self, outcomes: dict[Outcome, int]) -> None:
         """The poll is done; `outcomes` of all scans since the start."""
         for stage, seconds in self.seconds.items():
-            self._metrics.stage.labels(stage).observe(seconds)
-            self.seconds[stage] = 0.0
+            if seconds:
+                self._metrics.stage.labels(stage).observe(seconds)
+                self.seconds[stage] = 0.0
         for outcome, count in outcomes.items():
             self._metrics.samples.labels(outcome.value).inc(count - self._counted[outcome])
         self._counted = dict(outcomes)

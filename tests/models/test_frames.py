@@ -36,8 +36,8 @@ def test_a_frame_to_the_byte() -> None:
     value = small(first_seq=7, heat_id="H1", positions_m=np.array([412.25]))
     names = hashlib.sha256(b"mould_level_mm\ncasting_speed_m_min\n").digest()[:8]
     assert value == (
-        b"SWPF" + bytes([1, 8, 2, 1]) + struct.pack("<HHI", 1, 2, 500) + names
-        + struct.pack("<qq", 7, 1_764_000_000_500) + b"p1.c2.s3" + b"H1" + b"\0\0"
+        b"SWPF" + bytes([1, 1]) + struct.pack("<HHHI", 8, 2, 1, 500) + names
+        + struct.pack("<qq", 7, 1_764_000_000_500) + b"p1.c2.s3" + b"H1" + bytes(6)
         + struct.pack("<dff", 412.25, 1.5, float("nan"))
     )  # fmt: skip
 
@@ -102,14 +102,15 @@ def patched(at: int, what: bytes) -> bytes:
         (small() + b"\0", "malformed", "got 57"),
         (b"SWPF" + bytes(1 << 20), "too_large", "expected at most"),
         (patched(4, b"\2"), "schema", "expected version 1, got 2"),
-        (patched(8, b"\0\0"), "schema", f"expected 1 to {MAX_SCANS} scans, got 0"),
+        (patched(10, b"\0\0"), "schema", f"expected 1 to {MAX_SCANS} scans, got 0"),
         (patched(12, bytes(4)), "schema", "expected event times"),
-        (patched(16, bytes(8)), "schema", "expected the model's 2 sensors, got others"),
+        (patched(16, bytes(8)), "schema", "expected the model's sensors, "),
         (patched(24, struct.pack("<q", -2)), "schema", "seq"),
         (patched(32, struct.pack("<q", -1)), "schema", "expected event times"),
         (patched(40, b"\xff"), "encoding", "utf-8"),
         (patched(40, b"no dots."), "schema", "expected <plant>.<caster>.<strand>"),
         (patched(48, struct.pack("<f", float("inf"))), "schema", "finite"),
+        (small(positions_m=np.array([-np.inf])), "schema", "finite"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_has_a_reason(value: bytes | None, reason: str, said: str) -> None:

@@ -10,6 +10,7 @@ from support.bundles import write_bundle
 
 from models.messages import SensorScan, decode_prediction, encode
 from models.runtime import Predictor
+from worker import pipeline
 from worker.kafka.committed import Committed, decode
 from worker.kafka.committed import encode as as_metadata
 from worker.metrics import Metrics
@@ -23,6 +24,12 @@ PARTITION = ("t", 0)
 def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     folder: Path = write_bundle(tmp_path_factory.mktemp("bundles") / "test")
     return Predictor.load(folder, device="cpu", batch_sizes=(1, 4))
+
+
+@pytest.fixture(scope="module")
+def singly(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder: Path = write_bundle(tmp_path_factory.mktemp("bundles") / "test")
+    return Predictor.load(folder, device="cpu", batch_sizes=(1,))
 
 
 STEPS = st.lists(
@@ -58,6 +65,25 @@ def undisturbed(predictor: Predictor, log: list[RawRecord]) -> list[Sequence[Out
 def test_predictions_name_what_ran_the_model(predictor: Predictor) -> None:
     (outgoing, *_) = undisturbed(predictor, as_log([("p.c.a", 500, 0.9)]))[0]
     assert decode_prediction(outgoing.value or b"").provider == "CPUExecutionProvider"
+
+
+@settings(deadline=None, max_examples=30)
+@given(steps=STEPS, parts=st.integers(1, 9))
+def test_batches_side_by_side_make_the_same_bytes(
+    predictor: Predictor, singly: Predictor, steps: list[tuple[str, int, float]], parts: int
+) -> None:
+    """Batches of one window, so that many are under way and arrays are used again."""
+    log = as_log(steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "WINDOWS_UNDER_WAY", 1)
+        worker = Pipeline(singly, Metrics(), side_by_side=3)
+    found = [out for part in range(0, len(log), parts) for out in worker.process(log[part : part + parts]).outgoing]
+    worker.close()
+    expected = [out for outgoing in undisturbed(predictor, log) for out in outgoing]
+    for is_dead in (False, True):  # dead letters come first of a poll
+        assert [out for out in found if (out.destination == "dead_letters") == is_dead] == [
+            out for out in expected if (out.destination == "dead_letters") == is_dead
+        ]
 
 
 @settings(deadline=None, max_examples=60)

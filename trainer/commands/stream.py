@@ -40,9 +40,9 @@ def command(
         bool, typer.Option("--loop", help="Begin again at the end, after a standstill; Ctrl-C ends.")
     ] = False,
     encoding: Annotated[
-        str, typer.Option(help="json: a record a scan; packed: binary frames of many, for workers that read those.")
+        str, typer.Option(help="json: a record a scan; packed: frames of many, for a model of this line's sensors.")
     ] = "json",
-    frame_scans: Annotated[int, typer.Option(min=1, max=4096, help="Scans of a packed frame at most.")] = 20,
+    frame_scans: Annotated[int, typer.Option(min=1, max=1024, help="Scans of a packed frame at most.")] = 20,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the broker to answer and acknowledge.")] = 30.0,
     properties: Annotated[
         list[str] | None,

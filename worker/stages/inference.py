@@ -23,7 +23,7 @@ class Inference:
     Args:
         predictor: whose model it is.
         side_by_side: batches that run at once, each on one thread. ONNX Runtime holds no lock meanwhile, so the next
-            scans are decoded beside it; two batches on two threads are faster than one batch on both (EXPERIMENTS.md).
+            windows are collected beside it.
     """
 
     def __init__(self, predictor: Predictor, side_by_side: int = 1) -> None:
@@ -36,6 +36,11 @@ class Inference:
         if self._threads is None or not batch.count:
             return partial(self.run, batch)
         return self._threads.submit(self.run, batch).result
+
+    def close(self) -> None:
+        """Begin no batch that has not begun."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def run(self, batch: Batch) -> Answered:
         """Score a batch here and now; warming scans get None."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worker.records import Origin, RawRecord
+from worker.records import Origin, RawRecord, ScanBlock
 from worker.stages.decode import decoder
 
 DECODER = decoder(["a", "b"])
@@ -32,6 +32,13 @@ def test_bad_value_is_missing_and_uncertain_one_is_used() -> None:
 def test_unknown_sensors_are_counted_and_ignored() -> None:
     block, _ = DECODER.decode(records(scan('{"a": 1, "x": 3, "y": null}'), scan('{"b": 1}')))
     assert block.unknown_values == 2
+
+
+def test_a_model_of_one_sensor_misses_it_and_counts_others() -> None:
+    block, _ = decoder(["a"]).decode(records(scan('{"a": 1}'), scan("{}"), scan('{"z": 1}')))
+    assert (block.unknown_values, block.size) == (1, 3)
+    assert isinstance(block, ScanBlock)
+    np.testing.assert_array_equal(block.rows, np.array([[1], [np.nan], [np.nan]], np.float32))
 
 
 def test_rubbish_leaves_the_good_scans_beside_it_unharmed() -> None:
