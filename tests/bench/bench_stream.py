@@ -27,10 +27,10 @@ PROGRAMS = Path(__file__).with_name("stream_programs.py")
 PARTITIONS = 4
 STRANDS, MANY_STRANDS = 64, 10_000
 EVERY = 20
-SCANS = 120_000
+SCANS = 200_000
 PACKED_SCANS = 800_000
-SCANS_OF_EVERY_ONE = 64 * 340
-"""Where each makes a prediction, 240 of the 340 of each strand warm up."""
+SCANS_OF_EVERY_ONE = 64 * 500
+"""Where each makes a prediction: 240 of the 500 of each strand warm up, and a poll of a thousand is told at once."""
 
 
 @dataclass
