@@ -76,10 +76,14 @@ class Found:
     dead_letters: list[Letter] = field(default_factory=list)
 
     def once(self) -> Self:
-        """As seen by a reader who drops what comes again."""
+        """As seen by a reader who drops what comes again.
+
+        A strand whose clock was set back may open an alert at a time at which it opened one before: the same name, at
+        another place of the strand.
+        """
         return type(self)(
             list({(one.strand_id, one.event_time_ms, one.seq): one for one in self.predictions}.values()),
-            list({(one.alert_id, one.state): one for one in self.alerts}.values()),
+            list({(one.alert_id, one.state, _place(one)): one for one in self.alerts}.values()),
             list({letter[1:]: letter for letter in self.dead_letters}.values()),
         )
 
@@ -227,6 +231,11 @@ class _Alerts:
             change = alert.observe(scan, probability)
             if change is not None:
                 self.changes.append(change)
+
+
+def _place(alert: Alert) -> tuple[float, float] | None:
+    span = alert.strand_position_range_m
+    return None if span is None else (span.from_m, span.to_m)
 
 
 def _told(alert: Alert) -> Change:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import ContractError
+from models.messages import is_strand_id
 from models.windows import Outcome, StrandTimeline, WindowRules
-from trainer.datasets.importers.names import is_strand_id, slugs
+from trainer.datasets.importers.names import slugs
 from trainer.datasets.importers.recorded import Repairs, flagged_events
 from trainer.datasets.labels import label_at
 from trainer.datasets.records import SPLITS

@@ -4,11 +4,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from models.errors import ManifestError, UsageError
 from models.features import Sensor, check_units
-from models.messages import StrandId
 
 _LONGEST = 60
 # The other columns of a sequence's file.
@@ -34,15 +31,6 @@ def slugs(texts: Iterable[str]) -> dict[str, str]:
         given[text] = name
         taken.add(name)
     return given
-
-
-def is_strand_id(text: str) -> bool:
-    """Whether a worker takes it as a strand's id."""
-    try:
-        msgspec.convert(text, StrandId)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 def sensor_name(text: str) -> str:

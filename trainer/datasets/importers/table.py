@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ContractError
-from trainer.datasets.importers.names import is_strand_id, slug, slugs
+from models.messages import is_strand_id
+from trainer.datasets.importers.names import slug, slugs
 from trainer.datasets.importers.recorded import (
     Advance,
     ImportReport,
