@@ -1,9 +1,9 @@
 """Packed frames: many scans of one strand in one record, for gateways that send them by the second.
 
-    value = encode_frame(ScanFrame("p1.c2.s3", first_ms, period_ms, rows))
-    frame = decode_frame(value, sensor_set(names))
+    value = encode_frame(ScanFrame("p1.c2.s3", first_ms, period_ms, rows), sensor_set(names))
+    frame = decode_frame(value, sensor_set(names), len(names))
 
-A frame, little-endian, without gaps:
+A frame, little-endian:
 
 | bytes | type | what |
 | --- | --- | --- |

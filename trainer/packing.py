@@ -1,9 +1,11 @@
 """Scans to records for Kafka: each on its own in JSON, or many of a strand in a packed frame (`models.frames`).
 
-packing = Frames(sensors, scans=20)
-for arrival in line:
-for packed in packing.take(arrival): ...
-for packed in packing.rest(): ...
+    packing = Frames(sensors, scans=20)
+    for arrival in line:
+        for packed in packing.take(arrival): ...
+    for packed in packing.rest(): ...
+
+`trainer.kafka` publishes what comes of it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,6 +9,7 @@ from worker.pipeline import Pipeline
 from worker.records import Polled, Processed, RawRecord
 
 PIECE_BYTES = 1 << 20
+"""Of a poll that goes through the stages at once: some 1,300 scans in JSON, 13,000 in frames."""
 
 
 class RecordSource(Protocol):
