@@ -73,8 +73,10 @@ class Metrics:
         )
         self.ready = gauge("ready", "1 while /readyz says 200")
 
-    def published(self, polled_at: float, event_times_ms: Sequence[int]) -> None:
-        """Predictions are safe now; `polled_at`, by `time.monotonic`, is when their scans were taken in."""
+    def published(self, polled_at: float, event_times_ms: Sequence[int], at: float | None = None) -> None:
+        """Predictions are safe, since `at`, or now; their scans were taken in `polled_at`; both by `time.monotonic`."""
         if event_times_ms:
-            self.consume_to_publish.observe(np.full(len(event_times_ms), time.monotonic() - polled_at))
-            self.end_to_end.observe(np.maximum(0.0, time.time() - np.asarray(event_times_ms) / 1000))
+            now = time.monotonic()
+            at = now if at is None else at
+            self.consume_to_publish.observe(np.full(len(event_times_ms), at - polled_at))
+            self.end_to_end.observe(np.maximum(0.0, time.time() - (now - at) - np.asarray(event_times_ms) / 1000))

@@ -28,7 +28,7 @@ PARTITIONS = 4
 STRANDS, MANY_STRANDS = 64, 10_000
 EVERY = 20
 SCANS = 200_000
-PACKED_SCANS = 800_000
+PACKED_SCANS = 2_000_000
 SCANS_OF_EVERY_ONE = 64 * 500
 """Where each makes a prediction: 240 of the 500 of each strand warm up, and a poll of a thousand is told at once."""
 
@@ -170,6 +170,7 @@ def _worker(
         worker.kill()
         assert worker.process.stderr is not None
         worker.process.stderr.close()
+    assert len(points) > 1, f"expected {scans:,} scans to last for more than one sample, got none between"
     first, last = points[0], points[-1]
     seconds = last[0] - first[0]
     return Rates((last[1] - first[1]) / seconds, (last[2] - first[2]) / seconds)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,10 +33,10 @@ def commit_before_produce() -> None:
 
     def make(publish: Callable[..., Any]) -> Callable[..., Any]:
         def broken(self: Any, processed: Any, polled_at: float) -> None:
-            self._reached.update(processed.next_offsets)
+            self._made.reached.update(processed.next_offsets)
             self._commit()
             publish(self, processed, polled_at)
-            self._reached.clear()
+            self._made.reached.clear()
 
         return broken
 
@@ -75,7 +76,6 @@ def no_recovery_after_abort() -> None:
             if self._producer.is_open:
                 self._producer.abort()
             self._void = None
-            self._forget()
 
         return broken
 
@@ -123,7 +123,7 @@ def commit_while_refilling() -> None:
         def broken(self: Any, records: Any) -> None:
             for record in records:
                 refill(self, [record])
-                sinks[0]._reached = {record.origin.partition: live_from[record.origin.partition]}
+                sinks[0]._made.reached = {record.origin.partition: live_from[record.origin.partition]}
                 sinks[0]._commit()
 
         return broken
@@ -183,9 +183,9 @@ def offsets_from_position() -> None:
 
     def make(tick: Callable[..., Any]) -> Callable[..., Any]:
         def broken(self: Any) -> None:
-            if self._reached or self._source.is_refilling:
+            if self._made.reached or self._source.is_refilling:
                 held = self._source.client.position(self._source.client.assignment())
-                self._reached.update({(tp.topic, tp.partition): tp.offset for tp in held if tp.offset >= 0})
+                self._made.reached.update({(tp.topic, tp.partition): tp.offset for tp in held if tp.offset >= 0})
             tick(self)
 
         return broken
@@ -319,7 +319,8 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
         elif action == "pause":  # somebody else must wake it
             subprocess.Popen([sys.executable, "-c", WAKE, seconds, str(os.getpid())])
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: sent to the process, another may take it, and this one go on a little.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             print('{"event": "awake"}', file=sys.stderr, flush=True)
         elif action == "abort":
             raise transactional_producer.TransactionError("abort", f"struck at {self.name}")

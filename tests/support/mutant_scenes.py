@@ -132,8 +132,8 @@ class Scene:
 
 SCENES = {
     "commit_before_produce": Scene(struck("mid_produce:20"), "lost"),
-    "skip_refill": Scene(killed_twice, "instead of"),
-    "no_rewind": Scene(killed_twice, "instead of"),
+    "skip_refill": Scene(killed_twice, "instead of|no due scan"),
+    "no_rewind": Scene(killed_twice, "instead of|no due scan"),
     "no_recovery_after_abort": Scene(aborted, "lost"),
     "start_at_latest": Scene(killed_twice, "lost"),
     "forget_alerts": Scene(killed_twice, "alerts"),

@@ -1,5 +1,7 @@
 """The output side, exactly once: outputs, dead letters and offsets in one transaction a commit.
 
+    publish ─► publish ─► tick: commit begins ─► the next polls go through the stages ─► publish: waits for the commit
+
 Readers of committed records see all that a scan caused, once, or nothing of it. When a transaction comes to nothing,
 memory is ahead of what is committed: everything is dropped and taken up anew, as after a restart.
 """
@@ -13,6 +15,7 @@ from confluent_kafka import KafkaError, TopicPartition
 from worker import logs
 from worker.errors import DeliveryError
 from worker.kafka.checkpoints import StateText
+from worker.kafka.commits import Commits, Made
 from worker.kafka.outputs import can_be_cut, cut, refused
 from worker.kafka.rewind import Resume
 from worker.kafka.source import Source
@@ -60,16 +63,15 @@ class ExactlyOnceSink:
         self._join_after_s = 0.0
         self._refused: DeliveryError | None = None
         self._to_cut: set[tuple[str, ...]] = set()
-        self._reached: dict[Partition, int] = {}
-        self._taken_in = 0
-        self._under_way: list[tuple[float, Sequence[Outgoing]]] = []
+        self._made = Made()
+        self._commits = Commits()
         self._commit_at = 0.0
         self.state_text: StateText = lambda *_: ""
 
     @property
     def outstanding(self) -> int:
         """Outputs not yet committed."""
-        return sum(len(outputs) for _, outputs in self._under_way)
+        return self._made.outputs + self._commits.outputs
 
     def join(self, should_stop: Callable[[], bool]) -> None:
         """Fence whoever had this slot before, and wait until the broker has ended its transaction.
@@ -83,7 +85,7 @@ class ExactlyOnceSink:
     def begin(self, resumes: Mapping[Partition, Resume]) -> None:
         """Commit where fresh partitions begin, so that a restart before the first record begins there too."""
         fresh = {partition: one.live_from for partition, one in resumes.items() if one.is_fresh}
-        self._reached.update(fresh)
+        self._made.reached.update(fresh)
         self._commit_at = time.monotonic() + self._wait_s
 
     def publish(self, processed: Processed, polled_at: float) -> None:
@@ -92,9 +94,10 @@ class ExactlyOnceSink:
         Raises:
             DeliveryError: the worker cannot go on.
         """
+        self._settle_or_give_up()
         if self._void is not None:
             return  # what it was made of is read again
-        if not self._reached:
+        if not self._made.reached:
             self._commit_at = polled_at + self._wait_s
         if self._producer.is_suspect and not self._producer.is_open:
             self._void = "a broker was lost: the producer is replaced before its next transaction"
@@ -107,12 +110,10 @@ class ExactlyOnceSink:
         except TransactionError as error:
             self._give_up(error)
             return
-        self._reached.update(processed.next_offsets)
-        self._taken_in += processed.records
-        self._under_way.append((polled_at, processed.outgoing))
+        self._made.add(processed, polled_at)
 
     def tick(self) -> None:
-        """Commit if it is time, and mend what failed; cheap, for every turn of the loop.
+        """Begin to commit if it is time, and mend what failed; cheap, for every turn of the loop.
 
         Raises:
             DeliveryError: the worker cannot go on.
@@ -120,16 +121,20 @@ class ExactlyOnceSink:
         if self._void is not None:
             self._mend()
             return
+        if self._commits.is_under_way:
+            return
         try:
+            self._settle()
             self._producer.poll()
-            if self._reached and time.monotonic() >= self._commit_at:
-                self._commit()
+            if self._made.reached and time.monotonic() >= self._commit_at:
+                self._begin_commit()
         except TransactionError as error:
             self._give_up(error)
 
     def release(self, partitions: Sequence[Partition], *, lost: bool) -> None:
         """Partitions go to another worker: commit what was theirs, unless they are lost already."""
-        theirs = [partition for partition in partitions if partition in self._reached]
+        self._settle_or_give_up()
+        theirs = [partition for partition in partitions if partition in self._made.reached]
         if theirs and self._void is None:
             try:
                 if lost:
@@ -139,7 +144,7 @@ class ExactlyOnceSink:
             except TransactionError as error:
                 self._give_up(error)
         for partition in partitions:
-            self._reached.pop(partition, None)
+            self._made.reached.pop(partition, None)
 
     def close(self, budget_s: float) -> bool:
         """Commit what is under way; says whether that was done. The budget is the client's own.
@@ -147,15 +152,19 @@ class ExactlyOnceSink:
         What a void transaction was made of is not under way: the next owner reads it, as it does what was never read.
         """
         del budget_s
-        if self._void is None and self._reached:
-            try:
+        is_done = True
+        try:
+            self._settle()
+            if self._void is None and self._made.reached:
                 self._commit()
-            except TransactionError as error:
-                log.warning("not committed; its records will be read again", why=str(error))
+        except TransactionError as error:
+            is_done = False
+            log.warning("not committed; its records will be read again", why=str(error))
         if self._has_joined and self._producer.is_open:
             with suppress(TransactionError):
                 self._producer.abort()  # left open, it would keep readers waiting until the broker ends it
-        return not self._reached
+        self._commits.close()
+        return is_done
 
     def _send(self, out: Outgoing) -> None:
         topic = self._topics[out.destination]
@@ -172,24 +181,43 @@ class ExactlyOnceSink:
         self._producer.produce(topic, out.key, out.value, list(out.headers.items()) or None, on_refused)
 
     def _commit(self) -> None:
+        self._begin_commit()
+        self._settle()
+
+    def _begin_commit(self) -> None:
+        """Commit what was made so far; the next polls may go through the stages meanwhile, but send nothing."""
         if self._producer.is_suspect:
             raise TransactionError("replace", "a broker was lost: a commit might hang")
-        began_s, records = time.monotonic(), self.outstanding + self._taken_in
         if not self._producer.is_open:
             self._producer.begin()
-        offsets = [self._position(partition, offset) for partition, offset in self._reached.items()]
-        self._producer.send_offsets(offsets, self._source.client.consumer_group_metadata())
-        self._producer.commit()
-        self._metrics.commit.observe(time.monotonic() - began_s)
-        self._observe_latency()
+        offsets = [self._position(partition, offset) for partition, offset in self._made.reached.items()]
+        group = self._source.client.consumer_group_metadata()
+        self._commits.begin(self._producer, self._made, offsets, group)
+        self._made = Made()
+
+    def _settle(self) -> None:
+        """Wait for the commit that is under way, if any."""
+        done = self._commits.settle()
+        if done is None:
+            return
+        ended_s = done.ended_s.result()
+        self._metrics.commit.observe(ended_s - done.began_s)
+        for polled_at, outputs in done.made.polls:
+            times_ms = [out.event_time_ms for out in outputs if out.event_time_ms is not None]
+            self._metrics.published(polled_at, times_ms, at=ended_s)
         self._failures = 0
         self._to_cut.clear()
-        self._forget()
         self._wait_s = (
             min(self._most_s, self._wait_s * 1.5)
-            if records >= _BUSY_RECORDS
+            if done.made.records >= _BUSY_RECORDS
             else max(min(QUIET_COMMIT_S, self._most_s), self._wait_s / 1.5)
         )
+
+    def _settle_or_give_up(self) -> None:
+        try:
+            self._settle()
+        except TransactionError as error:
+            self._give_up(error)
 
     def _position(self, partition: Partition, offset: int) -> TopicPartition:
         text = self.state_text(partition, offset, self._keep)
@@ -200,15 +228,6 @@ class ExactlyOnceSink:
     def _keep(self, key: bytes, value: bytes) -> tuple[int, int]:
         return self._producer.place(self._topics["worker_state"], key, value)
 
-    def _observe_latency(self) -> None:
-        for polled_at, outputs in self._under_way:
-            self._metrics.published(polled_at, [out.event_time_ms for out in outputs if out.event_time_ms is not None])
-
-    def _forget(self) -> None:
-        self._reached.clear()
-        self._under_way.clear()
-        self._taken_in = 0
-
     def _give_up(self, error: TransactionError) -> None:
         """What was made since the last commit is void. Nothing is mended here: this may be a callback of the client."""
         self._failures += 1
@@ -218,14 +237,14 @@ class ExactlyOnceSink:
         if self._failures > _FAILURES:
             raise DeliveryError(f"expected a commit after {_FAILURES} failures, got {error}")
         self._void = str(error)
-        self._forget()
+        self._made = Made()
         if error.remedy == "replace":
             self._replace(error)
 
     def _mend(self) -> None:
         """Abort or join anew, then take everything up from what is committed."""
         self._source.suspend()
-        self._forget()
+        self._made = Made()
         try:
             if self._has_joined and self._producer.is_open:
                 self._producer.abort()
