@@ -7,7 +7,6 @@ stand in `models/schemas/`; a test holds them to these types.
 
 import re
 from collections.abc import Sequence as Ordered
-from functools import lru_cache
 from operator import itemgetter
 from typing import Annotated, Literal, get_args
 
@@ -27,6 +26,10 @@ MAX_SCAN_BYTES = 1 << 20
 # Not `$`: it lets a line feed pass at the end.
 _STRAND_ID = re.compile(r"^[^.\s]+\.[^.\s]+\.[^.\s]+(?![\s\S])")
 _STRAND_ID_CHARACTERS = 200
+_MOST_KNOWN = 1 << 16
+_known_ids: set[str] = set()
+"""Strand ids of which the form was seen to be right."""
+
 
 StrandId = Annotated[
     str,
@@ -158,9 +161,15 @@ def is_strand_id(text: str) -> bool:
     return len(text) <= _STRAND_ID_CHARACTERS and _has_the_form(text)
 
 
-@lru_cache(1 << 16)
 def _has_the_form(text: str) -> bool:
-    return _STRAND_ID.search(text) is not None
+    if text in _known_ids:
+        return True
+    if _STRAND_ID.search(text) is None:
+        return False
+    if len(_known_ids) >= _MOST_KNOWN:
+        _known_ids.clear()
+    _known_ids.add(text)
+    return True
 
 
 class ScanRows:

@@ -15,14 +15,13 @@ class StrandWindow:
     beginning: the newest `length` rows always lie in one contiguous slice, and a window is handed out without copying.
     """
 
-    __slots__ = ("_begin", "_end", "_length", "_missing", "_missing_of", "_places", "_rows", "_times", "timeline")
+    __slots__ = ("_begin", "_end", "_facts", "_length", "_missing", "_rows", "timeline")
 
     def __init__(self, rules: WindowRules, strand_id: str, sensors: int) -> None:
         self._length = rules.length
         self._rows = np.empty((2 * rules.length, sensors), np.float32)
-        self._times = array("q", bytes(16 * rules.length))
-        self._places = array("q", bytes(16 * rules.length))
-        self._missing_of = array("i", bytes(8 * rules.length))
+        # Of each row event time, place and missing values, side by side: one stretch of memory to reach for, not three.
+        self._facts = array("q", bytes(2 * rules.length * 3 * 8))
         self._begin = self._end = self._missing = 0
         self.timeline = StrandTimeline(rules, strand_id)
 
@@ -43,16 +42,17 @@ class StrandWindow:
         end = self._end
         if end == 2 * self._length:
             end = self._go_back()
-        self._rows[end] = row
-        self._times[end] = event_time_ms
-        self._places[end] = place
         if missing is None:
             missing = int(np.count_nonzero(np.isnan(row)))
-        self._missing_of[end] = missing
+        self._rows[end] = row
+        facts, at = self._facts, 3 * end
+        facts[at] = event_time_ms
+        facts[at + 1] = place
+        facts[at + 2] = missing
         self._missing += missing
         self._end = end = end + 1
         if end - self._begin > self._length:
-            self._missing -= self._missing_of[self._begin]
+            self._missing -= facts[3 * self._begin + 2]
             self._begin += 1
         return verdict
 
@@ -76,21 +76,21 @@ class StrandWindow:
             end = self._go_back()
         self._end = until = end + len(rows)
         self._rows[end:until] = rows
-        self._times[end:until] = array("q", range(first_ms, first_ms + len(rows) * period_ms, period_ms))
-        self._places[end:until] = array("q", range(place, place + len(rows)))
-        self._missing_of[end:until] = array("i", missing)
+        facts = self._facts
+        facts[3 * end : 3 * until : 3] = array("q", range(first_ms, first_ms + len(rows) * period_ms, period_ms))
+        facts[3 * end + 1 : 3 * until : 3] = array("q", range(place, place + len(rows)))
+        facts[3 * end + 2 : 3 * until : 3] = array("q", missing)
         begin, self._begin = self._begin, max(self._begin, until - self._length)
-        self._missing += sum(missing) - sum(self._missing_of[begin : self._begin])
+        self._missing += sum(missing) - sum(facts[3 * begin + 2 : 3 * self._begin : 3])
 
     def _go_back(self) -> int:
         """Move what the next window needs of this one to the beginning; returns where that ends."""
         kept = min(self._end - self._begin, self._length - 1)
         if self._end - self._begin > kept:
-            self._missing -= self._missing_of[self._begin]
-        newest = slice(self._end - kept, self._end)
-        self._rows[:kept] = self._rows[newest]
-        self._times[:kept], self._places[:kept] = self._times[newest], self._places[newest]
-        self._missing_of[:kept] = self._missing_of[newest]
+            self._missing -= self._facts[3 * self._begin + 2]
+        newest = self._end - kept
+        self._rows[:kept] = self._rows[newest : self._end]
+        self._facts[: 3 * kept] = self._facts[3 * newest : 3 * self._end]
         self._begin, self._end = 0, kept
         return kept
 
@@ -107,12 +107,12 @@ class StrandWindow:
     @property
     def start_ms(self) -> int:
         """Event time of the oldest row held, milliseconds."""
-        return self._times[self._begin]
+        return self._facts[3 * self._begin]
 
     @property
     def start_place(self) -> int:
         """Where the log has the oldest row held: a new window that is offered all from there on becomes this one."""
-        return self._places[self._begin]
+        return self._facts[3 * self._begin + 1]
 
     @property
     def missing_fraction(self) -> float:

@@ -102,7 +102,9 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
                     encoding=settings.encoding.input,
                     side_by_side=side_by_side(settings, predictor),
                 )
-                checkpoints = Checkpoints(settings, pipeline.identity, pipeline.state, source.log_of, source.peek)
+                checkpoints = Checkpoints(
+                    settings, pipeline.identity, pipeline.state, pipeline.alerts, source.log_of, source.peek
+                )
                 source.rewind = Rewind(settings, pipeline.identity, checkpoints.whole, source.peek.cut)
                 sink.state_text = checkpoints.text
                 _serve(source, sink, pipeline, checkpoints, health, settings.batch.deadline_ms / 1000, stop)

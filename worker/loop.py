@@ -125,9 +125,14 @@ class Loop:
 
 def pieces(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
     """A poll in parts of a mebibyte or little more: a thousand records may be a million scans, in frames."""
+    sizes = [len(record.value or b"") for record in records]
+    if sum(sizes) < PIECE_BYTES:
+        if records:
+            yield records
+        return
     first = size = 0
-    for index, record in enumerate(records):
-        size += len(record.value or b"")
+    for index, more in enumerate(sizes):
+        size += more
         if size >= PIECE_BYTES:
             yield records[first : index + 1]
             first, size = index + 1, 0

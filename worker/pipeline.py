@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from models.encodings import Encoding
 from models.manifest import Manifest
 from models.runtime import Predictor
 from worker import __version__
@@ -35,7 +36,7 @@ from worker.records import (
 )
 from worker.stages.alerts import Alerts
 from worker.stages.batch import Batcher
-from worker.stages.decode import Encoding, decoder
+from worker.stages.decode import decoder
 from worker.stages.encode import Encoder
 from worker.stages.inference import Answered, Inference
 from worker.stages.windows import Windows
@@ -117,7 +118,11 @@ class Pipeline:
 
     def state(self, partition: Partition) -> PartitionState:
         """A partition as it stands, for `restore`."""
-        return PartitionState(self._windows.starts(partition), self._alerts.states(partition))
+        return PartitionState(self._windows.starts(partition), self.alerts(partition))
+
+    def alerts(self, partition: Partition) -> list[AlertState]:
+        """A partition's alerts as they stand."""
+        return self._alerts.states(partition)
 
     def restore(self, partition: Partition, state: PartitionState) -> None:
         """Take a partition as it stood: its alerts at once, its windows by `refill`; what was is forgotten."""

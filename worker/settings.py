@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from models.encodings import Encoding
 from models.errors import UsageError, mismatch
 
 PREFIX = "STRANDWATCH_"
@@ -83,7 +84,7 @@ class TopicSettings(_Section):
 class EncodingSettings(_Section):
     """How messages are written."""
 
-    input: Literal["json", "packed"] = "json"
+    input: Encoding = "json"
     output: Literal["json"] = "json"
 
 

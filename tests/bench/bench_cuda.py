@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from results import REPETITIONS, Row, row
+from results import REPETITIONS, Absent, Row, row
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, TensorDataset
@@ -25,12 +25,11 @@ BATCH, BATCHES = 1024, 20
 MOST = 1 << 17
 """Windows of a batch that is large enough: beyond, one is not looked for."""
 
-ABSENT = "training on CUDA: no CUDA device here"
 
-
-def rows() -> Iterator[Row]:
+def rows() -> Iterator[Row | Absent]:
     """Measure; nothing without a device."""
     if not torch.cuda.is_available():
+        yield Absent("training on CUDA: no CUDA device here")
         return
     name = torch.cuda.get_device_name()
     for recipe in RECIPES:

@@ -5,13 +5,13 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-REPETITIONS = 5
+REPETITIONS = int(__import__("os").environ.get("REP", "5"))
 _VERSIONS = ("numpy", "scipy", "pyarrow", "torch", "onnxruntime-gpu", "confluent-kafka")
 
 
@@ -42,6 +42,17 @@ class Row:
     reached: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Something that was not measured.
+
+    Attributes:
+        why: what, and why not.
+    """
+
+    why: str
+
+
 def repeat(measure: Callable[[], float]) -> list[float]:
     """The figure of several repetitions in this process."""
     return [measure() for _ in range(REPETITIONS)]
@@ -62,6 +73,23 @@ def row(name: str, values: Sequence[float], unit: str, against: str, of: float, 
         target,
         None if target is None else ratio >= target,
     )
+
+
+def row_paired(
+    name: str, values: Sequence[float], unit: str, against: str, others: Sequence[float], target: float | None
+) -> Row:
+    """A row whose ratio is the median of the repetitions' own, where the two were measured one after the other."""
+    others_median = statistics.median(others)
+    plain = row(name, values, unit, f"{others_median:,.0f} {against}", others_median, None)
+    ratio = statistics.median(ours / other for ours, other in zip(values, others, strict=True))
+    return replace(plain, ratio=ratio, target=target, reached=None if target is None else ratio >= target)
+
+
+def row_within(name: str, values: Sequence[float], unit: str, most: float) -> Row:
+    """A row from the repetitions of a figure where less is better; its ratio is what is allowed over it."""
+    less = row(name, values, unit, f"{most:g} {unit} allowed", most, None)
+    ratio = most / max(less.value, most / 1000)
+    return replace(less, ratio=ratio, target=1.0, reached=ratio >= 1)
 
 
 def write(rows: Sequence[Row], absent: Sequence[str], seconds: float) -> None:
@@ -87,7 +115,8 @@ def write(rows: Sequence[Row], absent: Sequence[str], seconds: float) -> None:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for one in rows:
-        span = f"{one.value:,.0f} ({one.low:,.0f} to {one.high:,.0f}) {one.unit}"
+        digits = 0 if one.high >= 100 else 1
+        span = f"{one.value:,.{digits}f} ({one.low:,.{digits}f} to {one.high:,.{digits}f}) {one.unit}"
         target = "" if one.target is None else f"{one.target:g}"
         reached = {None: "", True: "yes", False: "**no**"}[one.reached]
         lines.append(f"| {one.name} | {span} | {one.against} | {one.ratio:.2f} | {target} | {reached} |")

@@ -7,6 +7,7 @@ import time
 
 import bench_cuda
 import bench_export
+import bench_latency
 import bench_line
 import bench_refill
 import bench_stream
@@ -18,10 +19,13 @@ import results
 def main() -> None:
     """Measure and write."""
     began_s = time.perf_counter()
-    modules = (bench_line, bench_refill, bench_stream, bench_export, bench_training, bench_training_data, bench_cuda)
-    found = {module: list(module.rows()) for module in modules}
-    rows = [row for some in found.values() for row in some]
-    absent = [module.ABSENT for module, some in found.items() if not some]
+    modules = (
+        bench_line, bench_refill, bench_stream, bench_latency, bench_export, bench_training, bench_training_data,
+        bench_cuda,
+    )  # fmt: skip
+    found = [one for module in modules for one in module.rows()]
+    rows = [one for one in found if isinstance(one, results.Row)]
+    absent = [one.why for one in found if isinstance(one, results.Absent)]
     results.write(rows, absent, time.perf_counter() - began_s)
 
 

@@ -80,7 +80,7 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def script(bootstrap: str, topic: str, records: str, bundle: str, output: str) -> dict[str, float]:
+def script(bootstrap: str, topic: str, records: str, bundle: str, output: str, warm: str) -> dict[str, float]:
     """Poll and predict, as one writes it first: a deque of lists a strand, a prediction at every stride-th scan."""
     predictor = Predictor(bundles.read(bundle), device="cpu", batch_sizes=(1,))
     rules, names = predictor.manifest.window, predictor.manifest.sensor_names
@@ -88,7 +88,7 @@ def script(bootstrap: str, topic: str, records: str, bundle: str, output: str) -
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
     windows: dict[str, deque] = {}
     counts: dict[str, int] = {}
-    began, warm_from, done, made = 0.0, int(records) // 10, 0, 0
+    began, warm_from, done, made = 0.0, int(warm), 0, 0
     while done < int(records):
         message = consumer.poll(1.0)
         if message is None or message.error():
@@ -111,6 +111,21 @@ def script(bootstrap: str, topic: str, records: str, bundle: str, output: str) -
     producer.flush()
     consumer.close()
     return {"per_s": (done - warm_from) / seconds, "windows_per_s": made / seconds}
+
+
+def echo(bootstrap: str, topic: str, output: str) -> dict[str, float]:
+    """Each record as it comes into another topic, offsets afterwards; until it is killed."""
+    consumer = _consumer(bootstrap, topic)
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
+    commit_at = time.monotonic()
+    while True:
+        message = consumer.poll(0.05)
+        if message is not None and not message.error():
+            producer.produce(output, message.value(), message.key())
+        producer.poll(0)
+        if message is not None and time.monotonic() >= commit_at:
+            consumer.commit(message, asynchronous=True)
+            commit_at = time.monotonic() + 0.1
 
 
 def _consumer(bootstrap: str, topic: str) -> Consumer:
@@ -142,7 +157,7 @@ def _polls(consumer: Consumer, records: int) -> Iterator[list]:
 
 
 PROGRAMS: dict[str, Callable[..., dict[str, float]]] = {
-    program.__name__: program for program in (consume, decode, infer, memory, script)
+    program.__name__: program for program in (consume, decode, echo, infer, memory, script)
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ with kafka() as broker:
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import torch
 from confluent_kafka import Producer
+from support.workers import WorkerProcess
 
 from models import bundle as bundles
 from models.messages import SensorScan
@@ -69,28 +70,56 @@ def kafka() -> Iterator[ApacheKafka]:
 FRAME_SCANS = 20
 
 
-def fill(bootstrap: str, topic: str, strands: int, count: int, *, packed: bool = False) -> int:
-    """Publish scans of all strands in turn, packed in frames of 20 or not; returns how many bytes they take."""
+@contextmanager
+def on_cores(cores: Collection[int]) -> Iterator[None]:
+    """What is started within stays on these cores; afterwards this process is on the broker's."""
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, {BROKER_CORE})
+
+
+@contextmanager
+def pinned(env: dict[str, str], cores: Collection[int] = (WORKER_CORE,)) -> Iterator[WorkerProcess]:
+    """A worker on these cores."""
+    with on_cores(cores):
+        worker = WorkerProcess(env)
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        assert worker.process.stderr is not None
+        worker.process.stderr.close()
+
+
+def scans(strands: int, numbers: Iterable[int]) -> Iterator[SensorScan]:
+    """Scans of all strands in turn, by their numbers in the whole."""
     names = bundles.read("current").manifest.sensor_names
     rng = random.Random(0)
     patterns = [{name: round(rng.gauss(0, 1), 3) for name in names} for _ in range(_PATTERNS)]
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "linger.ms": 20, "compression.type": "lz4", "batch.size": 1_000_000,
-         "partitioner": "murmur2_random", "queue.buffering.max.messages": 1_000_000}
-    )  # fmt: skip
-    packing: Packing = Frames(names, FRAME_SCANS) if packed else Single()
-    size = 0
-    for number in range(count):
+    for number in numbers:
         index, strand = divmod(number, strands)
-        name = f"plant1.c{strand // 8}.s{strand % 8}"
-        scan = SensorScan(
-            strand_id=name,
+        yield SensorScan(
+            strand_id=f"plant1.c{strand // 8}.s{strand % 8}",
             event_time_ms=1_764_000_000_000 + _PERIOD_MS * index,
             seq=index,
             heat_id=f"H{index // 4000}",
             strand_position_m=round(index / 100, 2),
             values=patterns[number % _PATTERNS],
         )
+
+
+def fill(bootstrap: str, topic: str, strands: int, count: int, *, packed: bool = False) -> int:
+    """Publish the first scans, packed in frames of 20 or not; returns how many bytes they take."""
+    names = bundles.read("current").manifest.sensor_names
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 20, "compression.type": "lz4", "batch.size": 1_000_000,
+         "partitioner": "murmur2_random", "queue.buffering.max.messages": 1_000_000}
+    )  # fmt: skip
+    packing: Packing = Frames(names, FRAME_SCANS) if packed else Single()
+    size = 0
+    for number, scan in enumerate(scans(strands, range(count))):
         for one in packing.take(Arrival(scan.event_time_ms, scan)):
             size += len(one.value or b"")
             producer.produce(topic, one.value, one.key)

@@ -30,7 +30,9 @@ def whole(
         kafka=KafkaSettings(bootstrap_servers=bootstrap, group_id="g"),
         topics=TopicSettings(worker_state=topics.worker_state),
     )
-    checkpoints = Checkpoints(settings, "ab12", lambda _: KEPT, lambda _: (6, -1), Peek(settings.kafka))
+    checkpoints = Checkpoints(
+        settings, "ab12", lambda _: KEPT, lambda _: KEPT.alerts, lambda _: (6, -1), Peek(settings.kafka)
+    )
     return checkpoints.whole(
         ("t", 3), offset, Committed("ab12", 6, PartitionState({}, list(alerts)), pointer), time.monotonic() + 10
     )

@@ -7,6 +7,7 @@ import typer
 
 from trainer.commands.console import progress, require_writable, tell
 from trainer.commands.topic_range import (
+    Encoded,
     Events,
     From,
     Margin,
@@ -187,6 +188,7 @@ def kafka(
         str, typer.Option(help="Whose sensors, targets and period: a bundle's folder or name.")
     ] = "current",
     topic: Topic = "casting.sensors",
+    encoding: Encoded = "json",
     margin: Margin = 1.0,
     seed: Seed = 1,
     timeout: Timeout = 30.0,
@@ -222,6 +224,7 @@ def kafka(
         out,
         bootstrap=bootstrap,
         topic=topic,
+        encoding=encoding,
         begin=begin,
         end=end,
         margin_h=margin,

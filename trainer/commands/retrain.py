@@ -13,6 +13,7 @@ from models.errors import ManifestError, UsageError
 from models.manifest import check_bundle_name
 from trainer.commands.console import require_writable, tell
 from trainer.commands.topic_range import (
+    Encoded,
     Events,
     From,
     Margin,
@@ -60,6 +61,7 @@ def command(
         ),
     ] = None,
     topic: Topic = "casting.sensors",
+    encoding: Encoded = "json",
     begin: From = None,
     end: To = None,
     events: Events = None,
@@ -117,6 +119,7 @@ def command(
             data,
             bootstrap=bootstrap,
             topic=topic,
+            encoding=encoding,
             begin=begin,
             end=end,
             margin_h=margin,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.errors import UsageError
+from models.encodings import Encoding
 from trainer.commands.console import Advance, progress, tell
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def command(
         bool, typer.Option("--loop", help="Begin again at the end, after a standstill; Ctrl-C ends.")
     ] = False,
     encoding: Annotated[
-        str, typer.Option(help="json: a record a scan; packed: frames of many, for a model of this line's sensors.")
+        Encoding,
+        typer.Option(help="json: a record a scan; packed: frames of many, for a model of this line's sensors."),
     ] = "json",
     frame_scans: Annotated[int, typer.Option(min=1, max=1024, help="Scans of a packed frame at most.")] = 20,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for the broker to answer and acknowledge.")] = 30.0,
@@ -75,8 +76,6 @@ def command(
     from trainer.kafka import ScanPublisher, looped, parse_properties, shifted
     from trainer.packing import Frames, Single
 
-    if encoding not in ("json", "packed"):
-        raise UsageError(f"expected json or packed, got {encoding} at --encoding")
     books = Books(dirt, dirt_seed)
 
     def turn() -> ScanSource:

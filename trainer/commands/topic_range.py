@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.encodings import Encoding
 from models.errors import UsageError
 from trainer.commands.console import progress
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 LATEST_MS = 253_402_300_799_999
 """The end of the year 9999."""
 
-Topic = Annotated[str, typer.Option(help="An existing topic of scans in JSON.")]
+Topic = Annotated[str, typer.Option(help="An existing topic of scans.")]
+Encoded = Annotated[Encoding, typer.Option("--encoding", help="Of its records: json, or packed frames of many scans.")]
 From = Annotated[
     str | None,
     typer.Option("--from", metavar="TIME", help="Event time of the first scans: ISO 8601, UTC; or ms since 1970."),
@@ -74,6 +76,7 @@ def read_topic_range(
     *,
     bootstrap: str,
     topic: str,
+    encoding: Encoding,
     begin: str | None,
     end: str | None,
     margin_h: float,
@@ -120,4 +123,6 @@ def read_topic_range(
                 advance(1)
                 yield record
 
-    return import_topic(records, manifest, events, out, topic=topic, within=within, rules=rules, seed=seed)
+    return import_topic(
+        records, manifest, events, out, topic=topic, within=within, encoding=encoding, rules=rules, seed=seed
+    )

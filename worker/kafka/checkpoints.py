@@ -8,14 +8,14 @@ Alerts do not come of reading alone, so they go with every offset; where even th
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from models.errors import ContractError
 from worker import logs
 from worker.kafka.committed import LONGEST, Committed, Pointer, encode, pack, unpack
 from worker.kafka.peek import Peek
-from worker.records import Partition, PartitionState
+from worker.records import AlertState, Partition, PartitionState
 from worker.settings import Settings
 
 log = logs.get(__name__)
@@ -43,6 +43,7 @@ class Checkpoints:
         settings: whose group, and the topic.
         identity: of the model served.
         state_of: a partition as it stands.
+        alerts_of: of it the alerts alone; with many strands the windows take a while to be told.
         log_of: how many partitions the sensors' topic has, and the leader epoch of the last record of one.
         peek: reads them back.
         clock: in seconds.
@@ -53,6 +54,7 @@ class Checkpoints:
         settings: Settings,
         identity: str,
         state_of: Callable[[Partition], PartitionState],
+        alerts_of: Callable[[Partition], Sequence[AlertState]],
         log_of: Callable[[Partition], tuple[int, int]],
         peek: Peek,
         clock: Callable[[], float] = time.monotonic,
@@ -60,6 +62,7 @@ class Checkpoints:
         self._settings = settings
         self._identity = identity
         self._state_of = state_of
+        self._alerts_of = alerts_of
         self._log_of = log_of
         self._peek = peek
         self._clock = clock
@@ -67,20 +70,21 @@ class Checkpoints:
 
     def text(self, partition: Partition, offset: int, keep: Keep) -> str | None:
         """What to commit with an offset, as the partition stands; None if a checkpoint could not be kept yet."""
-        state = self._state_of(partition)
         last = self._last.get(partition)
         if last is None or self._clock() - last.written_s >= EVERY_S:
+            state = self._state_of(partition)
             text = encode(self._committed(partition, state))
             if len(text) <= LONGEST:
                 self.forget(partition)
                 return text
             last = self._kept(partition, offset, state, keep)
         if last is not None:
-            text = encode(self._committed(partition, PartitionState({}, state.alerts), last.pointer))
+            alerts = PartitionState({}, self._alerts_of(partition))
+            text = encode(self._committed(partition, alerts, last.pointer))
             if len(text) <= LONGEST:
                 return text
             if last.pointer.at != offset:
-                last = self._kept(partition, offset, state, keep)
+                last = self._kept(partition, offset, self._state_of(partition), keep)
         return None if last is None else encode(self._committed(partition, PartitionState({}, []), last.pointer))
 
     def forget(self, partition: Partition) -> None:

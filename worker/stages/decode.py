@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from models.encodings import Encoding
 from models.errors import MessageError
 from models.frames import ScanFrame, decode_frames, sensor_set
 from models.messages import ScanRows, SensorScan, decode_scan
 from models.strand_window import missing_of
 from worker.records import DeadLetter, FrameBlock, Origin, RawRecord, ScanBlock
-
-Encoding = Literal["json", "packed"]
 
 
 class Decoder(Protocol):

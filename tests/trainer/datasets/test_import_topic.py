@@ -15,7 +15,8 @@ from support.bundles import manifest, write_bundle
 
 from models.errors import ContractError, UsageError
 from models.features import Sensor
-from models.messages import SensorScan, encode
+from models.frames import ScanFrame, encode_frame, sensor_set
+from models.messages import SensorScan, decode_scan, encode
 from models.windows import WindowRules, plan_windows
 from trainer import cli
 from trainer.commands.topic_range import moment_ms
@@ -25,6 +26,8 @@ from trainer.datasets.importers.strand_scans import CastingSequences, EventTimeR
 from trainer.datasets.importers.topic import import_topic
 from trainer.datasets.integrity import check_integrity
 from trainer.datasets.records import SequenceData
+from trainer.dirt.stream import Arrival
+from trainer.packing import Frames
 
 RULES = WindowRules(length=4, period_ms=100, stride=1, max_gap_ms=300)
 PAUSE_MS = 400
@@ -208,6 +211,34 @@ def test_an_import_is_a_dataset_of_the_bundles_sensors_with_the_tables_events(tm
 def test_the_same_records_and_seed_give_the_same_dataset_and_another_seed_other_splits(tmp_path: Path):
     fingerprints = [load(tmp_path, f"out{index}", seed=seed)[0].fingerprint for index, seed in enumerate((1, 1, 2))]
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def framed(records: list[tuple[int, bytes]], scans: int) -> list[tuple[int, bytes | None]]:
+    """The same scans in packed frames, a partition after another."""
+    found: list[tuple[int, bytes | None]] = []
+    for partition, of_it in itertools.groupby(records, lambda record: record[0]):
+        packing = Frames(BUNDLE.sensor_names, scans)
+        arrivals = [Arrival(scan.event_time_ms, scan) for scan in (decode_scan(value) for _, value in of_it)]
+        packed = [one for arrival in arrivals for one in packing.take(arrival)]
+        found += [(partition, one.value) for one in [*packed, *packing.rest()]]
+    return found
+
+
+@pytest.mark.parametrize("scans", [1, 7])
+def test_packed_frames_give_the_same_dataset_as_scans_in_json(tmp_path: Path, scans: int):
+    expected = load(tmp_path)[0]
+    records = framed(heats(), scans)
+    report = load(tmp_path, "framed", records, encoding="packed")[0]
+    assert len(records) < len(heats()) or scans == 1
+    assert report.fingerprint == expected.fingerprint
+    assert report.counts == {**expected.counts, "records": len(records)}
+
+
+def test_a_frame_of_other_sensors_or_none_at_all_is_left_out_and_counted():
+    other = encode_frame(ScanFrame("p1.c1.s1", BEGIN, 100, np.ones((2, 2), np.float32)), sensor_set(["a", "b"]))
+    cutter = CastingSequences(BUNDLE.sensor_names, RULES, ALL, "packed")
+    assert [list(cutter.take(value)) for value in (other, record(0), None)] == [[]] * 3
+    assert cutter.invalid == {"schema": 1, "encoding": 1, "empty": 1}
 
 
 def test_events_in_iso_times_are_the_same_as_in_milliseconds(tmp_path: Path):

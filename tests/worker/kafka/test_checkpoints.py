@@ -40,7 +40,13 @@ class Kept:
         settings = Settings.model_construct(kafka=KafkaSettings(bootstrap_servers="x", group_id="g"))
         peek = Peek(settings.kafka)  # unasked
         self.checkpoints = Checkpoints(
-            settings, "ab12", lambda _: self.state, lambda _: (6, 4), peek, lambda: self.now_s
+            settings,
+            "ab12",
+            lambda _: self.state,
+            lambda _: self.state.alerts,
+            lambda _: (6, 4),
+            peek,
+            lambda: self.now_s,
         )
 
     def keep(self, key: bytes, value: bytes) -> tuple[int, int] | None:

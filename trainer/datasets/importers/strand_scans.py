@@ -18,13 +18,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.encodings import Encoding
 from models.errors import MessageError
+from models.frames import decode_frame, sensor_set
 from models.messages import SensorScan, decode_scan, scan_row
 from models.windows import Outcome, StrandTimeline, WindowRules
 from trainer.datasets.importers.names import slug
 from trainer.datasets.records import SequenceData
 
 UNKNOWN_SEQ = -1
+
+_Scans = list[tuple[SensorScan, Sequence[float]]]
+"""Each with its values in the order of the sensors, NaN for what is missing or bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +90,20 @@ class CastingSequences:
         sensors: names of the values' columns.
         rules: of the windows to be cut out of the sequences.
         within: event times that are kept; the rules see the scans outside too.
+        encoding: of the records.
 
     Attributes:
-        counts: records by what became of them; `records` is all of them, `unknown_values` are values.
+        counts: scans by what became of them; `records` and `invalid` are records, `unknown_values` are values.
         invalid: the rubbish among them by reason, as a worker's dead letters have it.
         observed: [sensor] number of values that are there.
     """
 
-    def __init__(self, sensors: Sequence[str], rules: WindowRules, within: EventTimeRange) -> None:
+    def __init__(
+        self, sensors: Sequence[str], rules: WindowRules, within: EventTimeRange, encoding: Encoding = "json"
+    ) -> None:
         self._sensors = tuple(sensors)
+        self._set = sensor_set(self._sensors)
+        self._read = self._read_json if encoding == "json" else self._read_frame
         self._known = frozenset(sensors)
         self._rules = rules
         self._within = within
@@ -111,16 +121,28 @@ class CastingSequences:
         return len(self._spans)
 
     def take(self, value: bytes | None) -> Iterator[SequenceData]:
-        """Take the partition's next record; at most one sequence ends by it."""
+        """Take the partition's next record; the sequences that end by it."""
         self.counts["records"] += 1
         try:
-            scan = decode_scan(value)
-            row = scan_row(scan, self._sensors)
+            scans = self._read(value)
         except MessageError as error:
             self.counts["invalid"] += 1
             self.invalid[error.reason] += 1
             return
+        for scan, row in scans:
+            yield from self._take(scan, row)
+
+    def _read_json(self, value: bytes | None) -> _Scans:
+        scan = decode_scan(value)
+        row = scan_row(scan, self._sensors)
         self.counts["unknown_values"] += len(scan.values) - sum(map(self._known.__contains__, scan.values))
+        return [(scan, row)]
+
+    def _read_frame(self, value: bytes | None) -> _Scans:
+        frame = decode_frame(value, self._set, len(self._sensors))
+        return [(frame.scan(index), row) for index, row in enumerate(frame.rows.tolist())]
+
+    def _take(self, scan: SensorScan, row: Sequence[float]) -> Iterator[SequenceData]:
         strand = self._open.get(scan.strand_id)
         if strand is None:
             strand = self._open[scan.strand_id] = _Strand(self._rules, scan.strand_id)

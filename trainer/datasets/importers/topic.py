@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.encodings import Encoding
 from models.errors import ContractError
 from models.manifest import Manifest
 from models.windows import WindowRules
@@ -101,6 +102,7 @@ def import_topic(
     *,
     topic: str,
     within: EventTimeRange,
+    encoding: Encoding = "json",
     rules: WindowRules | None = None,
     seed: int = 1,
 ) -> ImportReport:
@@ -113,6 +115,7 @@ def import_topic(
         out: a new or empty folder.
         topic: its name, for the record and for errors.
         within: the event times wanted.
+        encoding: of the records.
         rules: of the windows to be cut; None for the bundle's.
         seed: of the splits.
 
@@ -124,7 +127,7 @@ def import_topic(
     refuse_occupied(out)
     book = EventBook.read(events_file, within)
     targets = [*manifest.targets, *sorted(book.targets - set(manifest.targets))]
-    cutter = CastingSequences(manifest.sensor_names, rules or manifest.window, within)
+    cutter = CastingSequences(manifest.sensor_names, rules or manifest.window, within, encoding)
     writer = DatasetWriter(
         out,
         line=FROM_TOPIC,
