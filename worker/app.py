@@ -1,5 +1,6 @@
 """The composition root: settings to a running worker."""
 
+import gc
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -155,6 +156,8 @@ def _serve(
 
     source.on_assigned, source.on_released = taken_up, released
     source.subscribe()
+    gc.collect()
+    gc.freeze()  # what a start makes stays; to look through all of it now and then would keep scans waiting for 30 ms
     try:
         Loop(source, pipeline, sink, health, company_s=company_s).run(stop)
         log.info("stopping")
@@ -169,4 +172,5 @@ def _serve(
         source.on_released = lambda partitions, _: sink.release(partitions, lost=True)
         raise
     finally:
+        gc.unfreeze()
         pipeline.close()

@@ -85,9 +85,10 @@ def _measured(bootstrap: str, folder: Path) -> Found:
         none = _worker(bootstrap, names, packed, bundles[NEVER], PACKED_SCANS, encoding__input="packed")
         found.take("none, packed", none.scans)
         found.take("script, none", _script(bootstrap, names, few, bundles[NEVER]))
-        for size, rate in _program("infer", bundles[1]).items():
-            found.take(f"infer, {size}", rate)
+        before = _program("infer", bundles[1])
         found.take("every scan", _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE).windows)
+        for size, rate in _program("infer", bundles[1]).items():
+            found.take(f"infer, {size}", (rate + before[size]) / 2)
         both = _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE, cores={BROKER_CORE, WORKER_CORE})
         found.take("every scan, two cores", both.windows)
         packed_20th = _worker(bootstrap, names, packed, bundles[EVERY], SCANS, encoding__input="packed")

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-REPETITIONS = int(__import__("os").environ.get("REP", "5"))
+REPETITIONS = 5
 _VERSIONS = ("numpy", "scipy", "pyarrow", "torch", "onnxruntime-gpu", "confluent-kafka")
 
 

@@ -30,7 +30,7 @@ QUIET_COMMIT_S = 0.02
 """From a poll to its commit where little is waiting: readers wait for the commit, and it costs some 6 ms."""
 
 _BUSY_RECORDS = 500
-"""Of a transaction, taken in and put out together, from which the next may wait longer."""
+"""Of a transaction, taken in and put out together, from which on it may become larger yet."""
 
 _JOIN_S = 1.0
 _FAILURES = 5
@@ -53,7 +53,6 @@ class ExactlyOnceSink:
         self._settings = settings
         self._topics: Mapping[str, str] = settings.topics.model_dump()
         self._most_s = settings.commit_interval_ms / 1000
-        self._wait_s = min(QUIET_COMMIT_S, self._most_s)
         self._source = source
         self._metrics = metrics
         self._producer = TransactionalProducer(settings.kafka, self._topics.values())
@@ -65,7 +64,7 @@ class ExactlyOnceSink:
         self._to_cut: set[tuple[str, ...]] = set()
         self._made = Made()
         self._commits = Commits()
-        self._commit_at = 0.0
+        self._since_s = 0.0
         self.state_text: StateText = lambda *_: ""
 
     @property
@@ -86,7 +85,7 @@ class ExactlyOnceSink:
         """Commit where fresh partitions begin, so that a restart before the first record begins there too."""
         fresh = {partition: one.live_from for partition, one in resumes.items() if one.is_fresh}
         self._made.reached.update(fresh)
-        self._commit_at = time.monotonic() + self._wait_s
+        self._since_s = time.monotonic()
 
     def publish(self, processed: Processed, polled_at: float) -> None:
         """Send a poll's outputs; `polled_at` by `time.monotonic`.
@@ -98,7 +97,7 @@ class ExactlyOnceSink:
         if self._void is not None:
             return  # what it was made of is read again
         if not self._made.reached:
-            self._commit_at = polled_at + self._wait_s
+            self._since_s = polled_at
         if self._producer.is_suspect and not self._producer.is_open:
             self._void = "a broker was lost: the producer is replaced before its next transaction"
             return
@@ -126,7 +125,7 @@ class ExactlyOnceSink:
         try:
             self._settle()
             self._producer.poll()
-            if self._made.reached and time.monotonic() >= self._commit_at:
+            if self._made.reached and time.monotonic() - self._since_s >= self._wait_s():
                 self._begin_commit()
         except TransactionError as error:
             self._give_up(error)
@@ -180,6 +179,10 @@ class ExactlyOnceSink:
 
         self._producer.produce(topic, out.key, out.value, list(out.headers.items()) or None, on_refused)
 
+    def _wait_s(self) -> float:
+        """How long what was taken in may wait for company."""
+        return self._most_s if self._made.records >= _BUSY_RECORDS else min(QUIET_COMMIT_S, self._most_s)
+
     def _commit(self) -> None:
         self._begin_commit()
         self._settle()
@@ -207,11 +210,6 @@ class ExactlyOnceSink:
             self._metrics.published(polled_at, times_ms, at=ended_s)
         self._failures = 0
         self._to_cut.clear()
-        self._wait_s = (
-            min(self._most_s, self._wait_s * 1.5)
-            if done.made.records >= _BUSY_RECORDS
-            else max(min(QUIET_COMMIT_S, self._most_s), self._wait_s / 1.5)
-        )
 
     def _settle_or_give_up(self) -> None:
         try:

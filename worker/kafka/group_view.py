@@ -8,7 +8,6 @@ from confluent_kafka.admin import AdminClient
 from worker.kafka import config
 from worker.settings import KafkaSettings
 
-_ANSWER_S = 2.0
 _NEVER_S = 3600.0
 """librdkafka 2.16 may end the process by an assertion (`rd_kafka_enq_once_del_source_return`) where the time of a
 question of its admin client is over: seen with 0.1 s, and once after a broker was killed, probably with 2 s. So a
@@ -29,13 +28,23 @@ class GroupView:
         self._admin: AdminClient | None = None
         self._asked: Any = None
 
+    def ask(self) -> None:
+        """Ask, unless an answer is still to come; `partitions_of_nobody` without a time takes it."""
+        if self._admin is None:
+            self._admin = config.make(AdminClient, config.common(self._kafka, self._on_error))
+        if self._asked is not None and self._asked.done():
+            self._asked = None  # an answer nobody took is of the past
+        if self._asked is None:
+            group_id = self._kafka.group_id
+            self._asked = self._admin.describe_consumer_groups([group_id], request_timeout=_NEVER_S)[group_id]
+
     def members(self, within_s: float) -> int | None:
         """How many there are; None where that cannot be told in time."""
         group = self._group(within_s)
         return None if group is None else len(group.members)
 
     def partitions_of_nobody(
-        self, topic: str, partitions: int, *, but: str | None = None, within_s: float = _ANSWER_S
+        self, topic: str, partitions: int, *, but: str | None = None, within_s: float | None = None
     ) -> list[int] | None:
         """The partitions of a topic that no member of a settled group has; None where that cannot be told in time.
 
@@ -43,9 +52,9 @@ class GroupView:
             topic: whose.
             partitions: of the topic.
             but: a static member that does not count.
-            within_s: how long to wait for an answer.
+            within_s: how long to wait for an answer; None takes that to the last `ask`, if it is there.
         """
-        group = self._group(within_s)
+        group = self._taken(0.0) if within_s is None else self._group(within_s)
         if group is None or group.state is not ConsumerGroupState.STABLE:
             return None
         others = [member for member in group.members if but is None or member.group_instance_id != but]
@@ -53,13 +62,12 @@ class GroupView:
         return sorted(set(range(partitions)) - had)
 
     def _group(self, within_s: float) -> Any:
-        if self._admin is None:
-            self._admin = config.make(AdminClient, config.common(self._kafka, self._on_error))
-        if self._asked is not None and self._asked.done():
-            self._asked = None  # an answer nobody waited for is of the past
+        self.ask()
+        return self._taken(within_s)
+
+    def _taken(self, within_s: float) -> Any:
         if self._asked is None:
-            group_id = self._kafka.group_id
-            self._asked = self._admin.describe_consumer_groups([group_id], request_timeout=_NEVER_S)[group_id]
+            return None
         try:
             answer = self._asked.result(max(0.0, within_s))
         except TimeoutError:

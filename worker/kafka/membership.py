@@ -23,6 +23,7 @@ log = logs.get(__name__)
 
 _LEAVE_S = 1.5
 _LOOK_AGAIN_S = 5.0
+_ANSWERED_S = 0.5
 _QUIET_S = 0.05
 _RENEW_AGAIN_S = 2.0
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
@@ -57,6 +58,7 @@ class Membership:
         self._group = GroupView(settings.kafka, self.on_error)
         self._failure: StrandwatchError | None = None
         self._look_at: float | None = None
+        self._has_asked = False
         self._excused_at = -_EXCUSED_S
         self._turned_at = math.inf
         self._renew_at: float | None = None
@@ -159,6 +161,11 @@ class Membership:
         """
         if self._look_at is None or time.monotonic() < self._look_at or self._renew_at is not None:
             return
+        if not self._has_asked:  # scans do not wait for the answer
+            self._group.ask()
+            self._has_asked, self._look_at = True, time.monotonic() + _ANSWERED_S
+            return
+        self._has_asked = False
         nobodys = self._group.partitions_of_nobody(self._topic, partitions)
         if nobodys:
             log.warning("partitions of nobody; joining the group again", partitions=nobodys)
