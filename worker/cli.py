@@ -160,7 +160,8 @@ def show_config(
     table = Table("setting", "value", box=None, pad_edge=False)
     for section, value in effective.items():
         for name, inner in value.items() if isinstance(value, dict) else [("", value)]:
-            table.add_row(f"{section}.{name}".rstrip("."), str(inner))
+            shown = settings.unset(section, name) if inner is None else str(inner)
+            table.add_row(f"{section}.{name}".rstrip("."), shown)
     Console().print(table)
 
 

@@ -40,8 +40,8 @@ class KafkaSettings(_Section):
     bootstrap_servers: str = Field(min_length=1)
     group_id: str = "strandwatch"
     slot: int = Field(0, ge=0, description="one per worker; names its static member")
-    group_instance_id: str | None = None
-    transactional_id: str | None = None
+    group_instance_id: str | None = Field(None, description="<group_id>-<slot>")
+    transactional_id: str | None = Field(None, description="<group_id>-<slot>")
     group_protocol: Literal["classic", "consumer"] = "classic"
     session_timeout_ms: int = Field(10_000, ge=1000)
     startup_timeout_s: float = Field(60.0, gt=0)
@@ -94,13 +94,13 @@ class ModelSettings(_Section):
     bundle: str = "current"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     require_gpu: bool = False
-    threads: int | None = Field(None, ge=1, description="batches that run at once; by default one a processor")
+    threads: int | None = Field(None, ge=1, description="one a processor")
 
 
 class BatchSettings(_Section):
     """How long and how many scans wait for company."""
 
-    max_windows: int | None = Field(None, ge=1, le=1024, description="of a batch; by default 16, on CUDA 256")
+    max_windows: int | None = Field(None, ge=1, le=1024, description="16; on CUDA 256")
     deadline_ms: int = Field(0, ge=0, le=1000, description="how long a scan waits for others; 0 runs at once")
 
 
@@ -223,6 +223,14 @@ def _check_name(path: list[str], shown: str) -> None:
         fields = annotation.model_fields
 
 
+def unset(section: str, name: str = "") -> str:
+    """What it means that a setting has no value of its own."""
+    field = Settings.model_fields[section]
+    if name and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        field = field.annotation.model_fields[name]
+    return f"not set: {field.description}" if field.description else "not set"
+
+
 def names() -> Iterator[tuple[str, str]]:
     """Every setting as (environment variable, default)."""
     for section, outer in Settings.model_fields.items():
@@ -230,9 +238,13 @@ def names() -> Iterator[tuple[str, str]]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             for name, inner in annotation.model_fields.items():
                 shown = "required" if inner.is_required() else inner.get_default(call_default_factory=True)
-                yield f"{PREFIX}{section}{DELIMITER}{name}".upper(), str(shown)
+                yield (
+                    f"{PREFIX}{section}{DELIMITER}{name}".upper(),
+                    unset(section, name) if shown is None else str(shown),
+                )
         else:
-            yield f"{PREFIX}{section}".upper(), str(outer.get_default())
+            shown = outer.get_default()
+            yield f"{PREFIX}{section}".upper(), unset(section) if shown is None else str(shown)
 
 
 def _explain(problem: Mapping[str, Any]) -> str:
