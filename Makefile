@@ -108,7 +108,7 @@ kafka: $(VENV)/.dev ## a real Apache Kafka in the foreground, on 127.0.0.1:9092 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: | $(BIN)/uv ## compile requirements/ anew after a change of the dependencies in pyproject.toml
 	$(COMPILE) pyproject.toml --group build -o requirements/worker.txt
-	$(COMPILE) pyproject.toml --extra trainer --extra broker --group build --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra trainer --extra broker --extra avro --group build --group dev -o requirements/dev.txt
 
 clean: ## forget data, caches and builds; keeps .venv/
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from models.bundle import read
 from models.runtime import CUDA, Predictor, has_cuda
 from worker import __version__, logs
 from worker.errors import DeliveryError, StrandwatchError
+from worker.formats import formats
 from worker.health import Health, HealthServer
 from worker.kafka.broker import Broker, require_topics
 from worker.kafka.checkpoints import Checkpoints
@@ -100,7 +101,7 @@ def run(settings: Settings, stop: Stop, metrics: Metrics | None = None) -> None:
                 pipeline = Pipeline(
                     predictor,
                     metrics,
-                    encoding=settings.encoding.input,
+                    **formats(settings, predictor.manifest.sensor_names)._asdict(),
                     side_by_side=side_by_side(settings, predictor),
                 )
                 checkpoints = Checkpoints(

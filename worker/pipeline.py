@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from models.encodings import Encoding
 from models.manifest import Manifest
+from models.messages import encode
 from models.runtime import Predictor
 from worker import __version__
 from worker.metrics import Metrics
@@ -36,8 +36,8 @@ from worker.records import (
 )
 from worker.stages.alerts import Alerts
 from worker.stages.batch import Batcher
-from worker.stages.decode import decoder
-from worker.stages.encode import Encoder
+from worker.stages.decode import Decoder, ScanDecoder
+from worker.stages.encode import Encoder, Write
 from worker.stages.inference import Answered, Inference
 from worker.stages.windows import Windows
 from worker.tally import Tally
@@ -55,7 +55,8 @@ class Pipeline:
     Args:
         predictor: the model.
         metrics: told what is done.
-        encoding: of the records.
+        decoder: of the records; of scans in JSON if none is given.
+        write: how predictions and alerts are written.
         side_by_side: batches that may run at once.
         wall_clock: seconds since 1970.
     """
@@ -65,7 +66,8 @@ class Pipeline:
         predictor: Predictor,
         metrics: Metrics,
         *,
-        encoding: Encoding = "json",
+        decoder: Decoder | None = None,
+        write: Write = encode,
         side_by_side: int = 1,
         wall_clock: Clock = time.time,
     ) -> None:
@@ -73,13 +75,13 @@ class Pipeline:
         self.identity = identity_of(manifest)
         sensors = len(manifest.sensors)
         self._max_gap_s = manifest.window.max_gap_ms / 1000
-        self._decoder = decoder(manifest.sensor_names, encoding)
+        self._decoder = decoder or ScanDecoder(manifest.sensor_names)
         self._windows = Windows(manifest.window, sensors)
         self._batcher = Batcher(predictor.batch_sizes, manifest.window.length, sensors)
         self._inference = Inference(predictor, side_by_side)
         self._most_under_way = max(2 * side_by_side, WINDOWS_UNDER_WAY // predictor.batch_sizes[-1])
         self._alerts = Alerts(manifest)
-        self._encoder = Encoder(manifest, __version__, predictor.provider)
+        self._encoder = Encoder(manifest, __version__, predictor.provider, write)
         self._metrics = metrics
         self._wall_clock = wall_clock
         self._tally = Tally(metrics)

@@ -12,9 +12,9 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -23,7 +23,6 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from models.encodings import Encoding
 from models.errors import UsageError, mismatch
 
 PREFIX = "STRANDWATCH_"
@@ -84,8 +83,15 @@ class TopicSettings(_Section):
 class EncodingSettings(_Section):
     """How messages are written."""
 
-    input: Encoding = "json"
-    output: Literal["json"] = "json"
+    input: Literal["json", "packed", "avro"] = "json"
+    output: Literal["json", "avro"] = "json"
+    schema_registry_url: str | None = Field(None, description="Avro's, as http://127.0.0.1:8081")
+
+    @model_validator(mode="after")
+    def _has_registry(self) -> Self:
+        if "avro" in (self.input, self.output) and not self.schema_registry_url:
+            raise ValueError("expected schema_registry_url to be set with avro, got none")
+        return self
 
 
 class ModelSettings(_Section):
@@ -254,5 +260,7 @@ def _explain(problem: Mapping[str, Any]) -> str:
         if place == "kafka":
             place, variable = "kafka.bootstrap_servers", f"{PREFIX}KAFKA__BOOTSTRAP_SERVERS"
         return f"expected a value, got none at {place}; set {variable}, e.g. 127.0.0.1:9092"
+    if problem["type"] == "value_error":  # a rule of ours over several settings
+        return f"{problem['ctx']['error']} at {place} ({variable}{DELIMITER}…)"
     got = "a secret" if "password" in place else repr(problem["input"])
     return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}, got {got} at {place} ({variable})"

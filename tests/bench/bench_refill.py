@@ -23,7 +23,7 @@ from worker.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.records import Origin, PartitionState, RawRecord
 from worker.settings import KafkaSettings, Settings, TopicSettings
-from worker.stages.decode import decoder
+from worker.stages.decode import ScanDecoder
 
 RECORDS, STRANDS = 60_000, 16
 AT_LEAST = 0.7
@@ -69,7 +69,7 @@ def _bare(bootstrap: str, sensors: tuple[str, ...]) -> float:
     """The client as the worker sets it, and the decoder."""
     consumer = Consumer(config.consumer(_settings(bootstrap).kafka, lambda _: None, lambda *_: None))
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
-    decode, count, began_s = decoder(sensors).decode, 0, time.perf_counter()
+    decode, count, began_s = ScanDecoder(sensors).decode, 0, time.perf_counter()
     while count < RECORDS:
         messages = consumer.consume(Loop.POLL_LIMIT, 0.002)
         records = [RawRecord(Origin((m.topic(), m.partition()), m.offset()), m.key(), m.value()) for m in messages]

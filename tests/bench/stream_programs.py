@@ -21,7 +21,7 @@ from worker.kafka import config
 from worker.loop import Loop
 from worker.records import Origin, RawRecord
 from worker.settings import KafkaSettings
-from worker.stages.decode import decoder
+from worker.stages.decode import ScanDecoder
 
 
 def consume(bootstrap: str, topic: str, records: str) -> dict[str, float]:
@@ -38,7 +38,7 @@ def consume(bootstrap: str, topic: str, records: str) -> dict[str, float]:
 
 def decode(bootstrap: str, topic: str, records: str) -> dict[str, float]:
     """And the worker's own decode stage, into its float32 block."""
-    decode = decoder(bundles.read("current").manifest.sensor_names).decode
+    decode = ScanDecoder(bundles.read("current").manifest.sensor_names).decode
 
     def take(messages: list) -> None:
         decode([RawRecord(Origin((m.topic(), m.partition()), m.offset()), m.key(), m.value()) for m in messages])

@@ -3,11 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from support.fault_run import FaultRun
 from support.faulty_worker import PLACES
@@ -129,8 +130,9 @@ def every_role(kafka: ApacheKafka, run: FaultRun) -> None:
 
 
 def rolling(kafka: ApacheKafka, run: FaultRun) -> None:
-    """Brokers are stopped and started, one after the other."""
+    """Brokers are stopped and started, one after the other, each when all replicas are in sync again."""
     for node in kafka.nodes:
+        _wait_in_sync(kafka.bootstrap_servers)
         struck_s = time.monotonic()
         node.stop()
         run.wait_for_progress(struck_s, "a broker of three stopped")
@@ -165,6 +167,23 @@ def _second(run: FaultRun) -> None:
     run.start(slot=1)
     run.wait_for(r'"partitions": {"', slot=1)
     run.wait_s(1.0)
+
+
+def _wait_in_sync(bootstrap: str, within_s: float = 60.0) -> None:
+    """As whoever restarts a cluster does: with one of three away and another behind, nobody can write."""
+    admin, until_s = AdminClient({"bootstrap.servers": bootstrap}), time.monotonic() + within_s
+    behind = ["no answer"]
+    while behind:
+        with suppress(KafkaException):
+            topics = admin.list_topics(timeout=5).topics.values()
+            behind = [
+                f"{topic.topic}/{number}"
+                for topic in topics
+                for number, partition in topic.partitions.items()
+                if set(partition.isrs) != set(partition.replicas)
+            ]
+        assert not behind or time.monotonic() < until_s, f"expected all replicas in sync, got {behind[:5]} behind"
+        time.sleep(0.1 if behind else 0.0)
 
 
 def _leader(bootstrap: str, topic: str, partition: int) -> int:

@@ -83,6 +83,7 @@ def test_name_that_is_no_setting_is_an_error(monkeypatch: pytest.MonkeyPatch, na
             "input should be 'exactly_once' or 'at_least_once', got 'at_most_once' at delivery",
         ),
         ("commit_interval_ms = 0\n", "commit_interval_ms"),
+        ('[encoding]\noutput = "avro"\n', "expected schema_registry_url to be set with avro, got none at encoding"),
     ],
 )
 def test_wrong_file_is_an_error_with_its_place(tmp_path: Path, text: str, message: str) -> None:

@@ -6,7 +6,6 @@ from typing import Protocol
 
 import numpy as np
 
-from models.encodings import Encoding
 from models.errors import MessageError
 from models.frames import ScanFrame, decode_frames, sensor_set
 from models.messages import ScanRows, SensorScan, decode_scan
@@ -19,11 +18,6 @@ class Decoder(Protocol):
 
     def decode(self, records: Sequence[RawRecord]) -> tuple[ScanBlock | FrameBlock, list[DeadLetter]]:
         """Split records into usable scans and dead letters; both keep log order."""
-
-
-def decoder(sensors: Sequence[str], encoding: Encoding = "json") -> Decoder:
-    """The decoder of an encoding, for a model of these sensors."""
-    return FrameDecoder(sensors) if encoding == "packed" else ScanDecoder(sensors)
 
 
 class ScanDecoder:

@@ -1,5 +1,7 @@
 """Predictions, alerts and dead letters to records for Kafka."""
 
+from collections.abc import Callable
+
 from models.alerting import Transition, alert_id
 from models.manifest import Manifest
 from models.messages import DEGRADED_ABOVE, Alert, PositionRange, Prediction, PredictionQuality, encode
@@ -7,12 +9,15 @@ from worker.records import AlertChange, DeadLetter, DueScan, Outgoing, Scored
 
 _DETAIL_CHARACTERS = 500
 
+Write = Callable[[Prediction | Alert], bytes]
+
 
 class Encoder:
     """Writes the messages of one model; scans and alerts of a strand keep its key, and so their order."""
 
-    def __init__(self, manifest: Manifest, worker_version: str, provider: str = "") -> None:
+    def __init__(self, manifest: Manifest, worker_version: str, provider: str = "", write: Write = encode) -> None:
         """`worker_version`: for the dead letters; `provider`: what runs the model, for the predictions."""
+        self._write = write
         self._targets = tuple(manifest.targets)
         self._model = manifest.model
         self._sha256 = manifest.model_sha256
@@ -38,7 +43,7 @@ class Encoder:
             provider=self._provider,
         )
         return (
-            Outgoing("predictions", scan.strand_id.encode(), encode(message), event_time_ms=scan.event_time_ms),
+            Outgoing("predictions", scan.strand_id.encode(), self._write(message), event_time_ms=scan.event_time_ms),
             quality,
         )
 
@@ -66,7 +71,7 @@ class Encoder:
             model_sha256=change.model_sha256,
             message=f"{change.target} {'suspected' if is_open else 'over'} on {change.strand_id}: {change.why}",
         )
-        return Outgoing("alerts", change.strand_id.encode(), encode(message))
+        return Outgoing("alerts", change.strand_id.encode(), self._write(message))
 
     def dead_letter(self, letter: DeadLetter) -> Outgoing:
         """The original key and bytes, with what was wrong in the headers."""

@@ -3,9 +3,9 @@
 import numpy as np
 
 from worker.records import Origin, RawRecord, ScanBlock
-from worker.stages.decode import decoder
+from worker.stages.decode import ScanDecoder
 
-DECODER = decoder(["a", "b"])
+DECODER = ScanDecoder(["a", "b"])
 
 
 def records(*values: bytes | None) -> list[RawRecord]:
@@ -35,7 +35,7 @@ def test_unknown_sensors_are_counted_and_ignored() -> None:
 
 
 def test_a_model_of_one_sensor_misses_it_and_counts_others() -> None:
-    block, _ = decoder(["a"]).decode(records(scan('{"a": 1}'), scan("{}"), scan('{"z": 1}')))
+    block, _ = ScanDecoder(["a"]).decode(records(scan('{"a": 1}'), scan("{}"), scan('{"z": 1}')))
     assert (block.unknown_values, block.size) == (1, 3)
     assert isinstance(block, ScanBlock)
     np.testing.assert_array_equal(block.rows, np.array([[1], [np.nan], [np.nan]], np.float32))

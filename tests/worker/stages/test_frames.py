@@ -9,7 +9,7 @@ from models.messages import SensorScan
 from models.strand_window import missing_of
 from models.windows import Outcome, WindowRules
 from worker.records import PLACES, DueWindow, FrameBlock, GivenUp, Origin, RawRecord, ScanBlock
-from worker.stages.decode import decoder
+from worker.stages.decode import FrameDecoder
 from worker.stages.windows import Windows
 
 PARTITION = ("t", 0)
@@ -83,7 +83,7 @@ def test_a_refill_may_begin_within_a_frame(
 
 def test_a_frame_that_cannot_be_used_is_one_dead_letter() -> None:
     records = [RawRecord(Origin(PARTITION, offset), b"k", value) for offset, value in enumerate([b"{}", None])]
-    block, dead = decoder(["a", "b"], "packed").decode(records)
+    block, dead = FrameDecoder(["a", "b"]).decode(records)
     assert [(letter.record.origin.offset, letter.reason) for letter in dead] == [(0, "encoding"), (1, "empty")]
     assert list(Windows(WindowRules(2, 500, 1, 2000), 2).advance(block)) == []
 

@@ -1,0 +1,75 @@
+"""The registry of Avro schemas, by Confluent's client: schemas by their numbers, and the numbers of ours."""
+
+import json
+from typing import Any
+
+import fastavro
+import msgspec
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from models import avro
+from models.errors import UsageError, mismatch
+from worker.errors import DeliveryError
+
+_NOT_FOUND = 404
+
+
+class Registry:
+    """One registry.
+
+    Args:
+        url: where it is, as `http://127.0.0.1:8081`.
+
+    Raises:
+        UsageError: that is no address.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        try:
+            self._client = SchemaRegistryClient({"url": url})
+        except ValueError as error:
+            raise UsageError(mismatch("a registry's address", str(error), "encoding.schema_registry_url")) from None
+        self._known: dict[int, avro.Schema] = {}
+
+    def schema(self, number: int) -> avro.Schema | None:
+        """A schema by its number, parsed; None if the registry has none such.
+
+        Raises:
+            DeliveryError: the registry does not tell, or it is no schema of Avro.
+        """
+        if number not in self._known:
+            found = self._asked(number)
+            if found is None:
+                return None
+            self._known[number] = found
+        return self._known[number]
+
+    def number(self, topic: str, message: type[msgspec.Struct]) -> int:
+        """The number of a message's schema, registered for a topic's values where it is not yet.
+
+        Raises:
+            DeliveryError: the registry does not take it.
+        """
+        text = json.dumps(avro.schema_of(message))
+        try:
+            return int(self._client.register_schema(f"{topic}-value", Schema(text, "AVRO")))
+        except Exception as error:  # of its HTTP client, which is its own affair, or of the registry
+            raise self._error(f"take the schema of {topic}", error) from None
+
+    def _asked(self, number: int) -> avro.Schema | None:
+        try:
+            text = self._client.get_schema(number).schema_str
+            found: Any = fastavro.parse_schema(json.loads(text or ""))
+        except SchemaRegistryError as error:
+            if error.http_status_code == _NOT_FOUND:
+                return None
+            raise self._error(f"tell schema {number}", error) from None
+        except Exception as error:
+            raise self._error(f"tell schema {number}", error) from None
+        return dict(found)
+
+    def _error(self, wanted: str, error: Exception) -> DeliveryError:
+        why = " ".join(str(error).split()) or type(error).__name__
+        return DeliveryError(f"expected the registry at {self._url} to {wanted}, got {why}")
