@@ -9,6 +9,7 @@ that are absent take their default. Numbers come from a registry; which, is noth
 """
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -71,6 +72,9 @@ class AvroReader(Generic[Message]):
             message: Message = msgspec.convert(plain, self._message)
         except msgspec.ValidationError as error:
             raise MessageError("schema", str(error)) from None
+        position = getattr(message, "strand_position_m", None)
+        if position is not None and not math.isfinite(position):  # which JSON cannot say
+            raise MessageError("schema", mismatch("a finite number", position, "strand_position_m"))
         if not is_strand_id(message.strand_id):
             raise MessageError(
                 "schema", mismatch("<plant>.<caster>.<strand>", repr(message.strand_id[:80]), "strand_id")

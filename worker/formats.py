@@ -26,7 +26,7 @@ def formats(settings: Settings, sensors: Sequence[str]) -> Formats:
     """
     encoding = settings.encoding
     decoder: Decoder = FrameDecoder(sensors) if encoding.input == "packed" else ScanDecoder(sensors)
-    if encoding.schema_registry_url is None:
+    if encoding.schema_registry_url is None or "avro" not in (encoding.input, encoding.output):
         return Formats(decoder, encode)
     try:
         from models.avro import AvroReader, AvroWriter

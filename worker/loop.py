@@ -83,14 +83,18 @@ class Loop:
             polled_at = time.monotonic()
             if (owed := self._pipeline.owed()) is not None:
                 self._sink.publish(owed, polled_at)
+            begun = time.monotonic()
             for piece in pieces(polled.replayed):
                 self._pipeline.refill(piece)
+            worked_s = time.monotonic() - begun
             for piece in pieces(polled.new):
-                self._sink.publish(self._pipeline.process(piece), polled_at)
+                begun = time.monotonic()
+                processed = self._pipeline.process(piece)
+                worked_s += time.monotonic() - begun  # the broker may be slow to commit: fewer records would not help
+                self._sink.publish(processed, polled_at)
                 self._health.turned()
             if polled.replayed or polled.new:
-                records = len(polled.replayed) + len(polled.new)
-                self._limit = self._limit_after(records, time.monotonic() - polled_at)
+                self._limit = self._limit_after(len(polled.replayed) + len(polled.new), worked_s)
             self._sink.tick()
             self._health.turned()
             self._tell_readiness()

@@ -26,7 +26,7 @@ class Row:
         high: the highest.
         unit: of the three.
         against: what it is held against.
-        ratio: value over what it is held against.
+        ratio: value over what it is held against; of a pair, the median over the repetitions.
         target: the least ratio wanted; None where there is none.
         reached: whether it is; None without a target.
     """
@@ -78,7 +78,7 @@ def row(name: str, values: Sequence[float], unit: str, against: str, of: float, 
 def row_paired(
     name: str, values: Sequence[float], unit: str, against: str, others: Sequence[float], target: float | None
 ) -> Row:
-    """A row whose ratio is the median of the repetitions' own, where the two were measured one after the other."""
+    """A row whose ratio is the median of the repetitions' own, where the two were measured within a minute or two."""
     others_median = statistics.median(others)
     plain = row(name, values, unit, f"{others_median:,.0f} {against}", others_median, None)
     ratio = statistics.median(ours / other for ours, other in zip(values, others, strict=True))
@@ -109,7 +109,8 @@ def write(rows: Sequence[Row], absent: Sequence[str], seconds: float) -> None:
         "# Benchmarks",
         "",
         f"Written by `make bench` on {date}, in {seconds:.0f} s: {machine}; {versions}. Shared, noisy hardware:",
-        f"medians of {REPETITIONS} repetitions with their range. What counts is the ratio, measured in one run.",
+        f"medians of {REPETITIONS} repetitions with their range. What counts is the ratio, measured in one run; where",
+        "both were measured within a minute or two, it is the median of the repetitions' own ratios.",
         "",
         "| what | median (range) | against | ratio | at least | reached |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -19,7 +19,7 @@ LIMITS_S = (
     ("partition leader killed", 15.0),
     ("group coordinator killed", 15.0),
     ("transaction coordinator killed", 15.0),
-    ("a broker of three stopped", 15.0),
+    ("a broker of three stopped, all in sync before", 15.0),
     ("the only broker back", 30.0),
 )
 """What p95 may be, by how a fault's name begins; of others nothing is asked."""

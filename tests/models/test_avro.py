@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from contextlib import suppress
 
 import fastavro
@@ -93,6 +94,7 @@ def test_unknown_fields_are_passed_over_and_absent_ones_take_their_default() -> 
         (b"\x00" * (1 << 20 | 1), "too_large"),
         (written(SensorScan(strand_id="nowhere", event_time_ms=7, values={})), "schema"),
         (written(SensorScan(strand_id="p1.c1.s1", event_time_ms=-1, values={})), "schema"),
+        (written(SensorScan(strand_id="p1.c1.s1", event_time_ms=1, values={}, strand_position_m=math.nan)), "schema"),
     ],
 )
 def test_what_cannot_be_used_is_told_apart(value: bytes | None, reason: str) -> None:

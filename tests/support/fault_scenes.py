@@ -135,7 +135,7 @@ def rolling(kafka: ApacheKafka, run: FaultRun) -> None:
         _wait_in_sync(kafka.bootstrap_servers)
         struck_s = time.monotonic()
         node.stop()
-        run.wait_for_progress(struck_s, "a broker of three stopped")
+        run.wait_for_progress(struck_s, "a broker of three stopped, all in sync before")
         node.start()
 
 

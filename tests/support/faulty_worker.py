@@ -123,7 +123,6 @@ def commit_while_refilling() -> None:
         def broken(self: Any, records: Any) -> None:
             for record in records:
                 refill(self, [record])
-                sinks[0]._settle()
                 sinks[0]._made.reached = {record.origin.partition: live_from[record.origin.partition]}
                 sinks[0]._commit()
 

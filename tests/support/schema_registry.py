@@ -21,15 +21,18 @@ class SchemaRegistry:
         url: where it is.
         schemas: texts by number.
         subjects: numbers by subject.
+        asked: how often for a schema.
     """
 
     def __init__(self) -> None:
         self.schemas: dict[int, str] = {}
         self.subjects: dict[str, list[int]] = {}
+        self.asked = 0
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                registry.asked += 1
                 found = re.fullmatch(r"/schemas/ids/(\d+)", self.path.partition("?")[0])
                 text = registry.schemas.get(int(found[1])) if found else None
                 if text is None:

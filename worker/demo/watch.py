@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from models.errors import UsageError
 from models.messages import decode_alert, decode_prediction
 from worker.demo.screen import Screen
 from worker.kafka.reader import Reader
@@ -15,8 +16,11 @@ def watch(settings: Settings, seconds: float | None, should_stop: Callable[[], b
     """Show strands and alerts from now on, for some seconds or until told to stop.
 
     Raises:
+        UsageError: outputs are not in JSON.
         StartupError: the broker does not answer, or a topic is missing.
     """
+    if settings.encoding.output != "json":
+        raise UsageError(f"expected outputs in JSON to watch, got {settings.encoding.output} at encoding.output")
     topics = settings.topics
     screen = Screen(f"{settings.kafka.bootstrap_servers}: {topics.predictions}, {topics.alerts}")
     count = 0

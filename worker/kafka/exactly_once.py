@@ -189,6 +189,7 @@ class ExactlyOnceSink:
 
     def _begin_commit(self) -> None:
         """Commit what was made so far; the next polls may go through the stages meanwhile, but send nothing."""
+        self._settle()
         if self._producer.is_suspect:
             raise TransactionError("replace", "a broker was lost: a commit might hang")
         if not self._producer.is_open:

@@ -245,7 +245,8 @@ class Membership:
             self.client.pause(others)
         self.on_assigned([tp for tp in assigned if tp.topic == self._topic])
         self.has_joined = True
-        # Not before the others have noticed what changed: until then what moves is nobody's.
+        # Not before the others have noticed what changed: until then what moves is nobody's, also in a late answer.
+        self._has_asked = False
         self._look_at = time.monotonic() + 2 * self._settings.kafka.heartbeat_ms / 1000
 
     def _lost(self, gone: list[TopicPartition]) -> None:

@@ -1,6 +1,7 @@
 """The registry of Avro schemas, by Confluent's client: schemas by their numbers, and the numbers of ours."""
 
 import json
+import time
 from typing import Any
 
 import fastavro
@@ -13,6 +14,9 @@ from models.errors import UsageError, mismatch
 from worker.errors import DeliveryError
 
 _NOT_FOUND = 404
+_ANSWER_S = 4.0
+_MOST_UNKNOWN, _UNKNOWN_FOR_S = 1000, 10.0
+"""A producer of another registry names one unknown schema with every record: it is not asked for each time."""
 
 
 class Registry:
@@ -28,10 +32,12 @@ class Registry:
     def __init__(self, url: str) -> None:
         self._url = url
         try:
-            self._client = SchemaRegistryClient({"url": url})
+            # Unless told, the client waits for ever, and with it the line.
+            self._client = SchemaRegistryClient({"url": url, "timeout": _ANSWER_S, "max.retries": 1})
         except ValueError as error:
             raise UsageError(mismatch("a registry's address", str(error), "encoding.schema_registry_url")) from None
         self._known: dict[int, avro.Schema] = {}
+        self._unknown_until_s: dict[int, float] = {}
 
     def schema(self, number: int) -> avro.Schema | None:
         """A schema by its number, parsed; None if the registry has none such.
@@ -39,12 +45,18 @@ class Registry:
         Raises:
             DeliveryError: the registry does not tell, or it is no schema of Avro.
         """
-        if number not in self._known:
-            found = self._asked(number)
-            if found is None:
-                return None
+        if number in self._known:
+            return self._known[number]
+        if time.monotonic() < self._unknown_until_s.get(number, 0.0):
+            return None
+        found = self._asked(number)
+        if found is not None:
             self._known[number] = found
-        return self._known[number]
+        else:
+            if len(self._unknown_until_s) >= _MOST_UNKNOWN:
+                self._unknown_until_s.clear()
+            self._unknown_until_s[number] = time.monotonic() + _UNKNOWN_FOR_S
+        return found
 
     def number(self, topic: str, message: type[msgspec.Struct]) -> int:
         """The number of a message's schema, registered for a topic's values where it is not yet.

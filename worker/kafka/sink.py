@@ -28,7 +28,7 @@ log = logs.get(__name__)
 
 _RELEASE_BUDGET_S = 5.0
 _FEW, _FLUSH_S = 32, 0.001
-"""So few outputs of a poll are sent at once, and waited for so long: a prediction at a caster's pace is 2 ms sooner."""
+"""What so few records caused is sent at once, and waited for so long: a caster's predictions are 2 ms sooner."""
 
 _KEEP_S = 1.0
 _KEEP_AGAIN_S = 1.0
@@ -89,7 +89,7 @@ class AtLeastOnceSink:
         self._reached.update(processed.next_offsets)
         for out in outgoing:
             self._send(out, flight)
-        if 0 < len(outgoing) <= _FEW:  # the client's linger is for many
+        if outgoing and processed.records <= _FEW:  # the client's linger is for many
             self._producer.flush(_FLUSH_S)
 
     def tick(self) -> None:
