@@ -18,7 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from models.errors import MessageError, mismatch
-from models.messages import MAX_SCAN_BYTES, Alert, Prediction, SensorScan, is_strand_id
+from models.messages import MAX_SCAN_BYTES, Alert, Prediction, SensorScan, is_strand_id, no_strand_id, wrong_size
 
 NAMESPACE = "strandwatch"
 _HEADER_BYTES = 5
@@ -55,10 +55,8 @@ class AvroReader(Generic[Message]):
         Raises:
             MessageError: with the dead letter's reason and a one-line detail.
         """
-        if not value:
-            raise MessageError("empty", "expected an Avro record, got " + ("null" if value is None else "no bytes"))
-        if len(value) > MAX_SCAN_BYTES:
-            raise MessageError("too_large", f"expected at most {MAX_SCAN_BYTES} bytes, got {len(value)}")
+        if not value or len(value) > MAX_SCAN_BYTES:
+            raise wrong_size(value, "an Avro record")
         if value[:1] != _MAGIC:
             raise MessageError(
                 "encoding", mismatch("a zero byte and a schema's number", repr(value[:5]), "its first bytes")
@@ -76,9 +74,7 @@ class AvroReader(Generic[Message]):
         if position is not None and not math.isfinite(position):  # which JSON cannot say
             raise MessageError("schema", mismatch("a finite number", position, "strand_position_m"))
         if not is_strand_id(message.strand_id):
-            raise MessageError(
-                "schema", mismatch("<plant>.<caster>.<strand>", repr(message.strand_id[:80]), "strand_id")
-            )
+            raise no_strand_id(message.strand_id)
         return message
 
     def _resolved(self, value: bytes, theirs: Schema) -> Any:

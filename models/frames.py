@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import MessageError, mismatch
-from models.messages import LAST_EVENT_TIME_MS, MAX_SCAN_BYTES, SensorScan, is_strand_id
+from models.messages import LAST_EVENT_TIME_MS, MAX_SCAN_BYTES, SensorScan, is_strand_id, no_strand_id, wrong_size
 from models.windows import Float32Array
 
 MAX_SCANS = 1024
@@ -157,10 +157,8 @@ def _any_infinite(arrays: Sequence[npt.NDArray[Any]]) -> bool:
 
 
 def _read(value: bytes | None, sensors: int, width: int) -> ScanFrame:
-    if not value:
-        raise MessageError("empty", "expected a packed frame, got " + ("null" if value is None else "no bytes"))
-    if len(value) > MAX_SCAN_BYTES:
-        raise MessageError("too_large", f"expected at most {MAX_SCAN_BYTES} bytes, got {len(value)}")
+    if not value or len(value) > MAX_SCAN_BYTES:
+        raise wrong_size(value, "a packed frame")
     if value[:4] != _MAGIC:
         raise MessageError("encoding", mismatch("a packed frame", repr(bytes(value[:4])), "its first bytes"))
     if len(value) < _HEADER.size:
@@ -179,7 +177,7 @@ def _read(value: bytes | None, sensors: int, width: int) -> ScanFrame:
     except UnicodeDecodeError as error:
         raise MessageError("encoding", str(error)) from None
     if not is_strand_id(strand_id):
-        raise MessageError("schema", mismatch("<plant>.<caster>.<strand>", repr(strand_id[:80]), "strand_id"))
+        raise no_strand_id(strand_id)
     rows = np.frombuffer(value, "<f4", scans * width, rows_at).reshape(scans, width)
     positions = np.frombuffer(value, "<f8", scans, positions_at) if flags else None
     return ScanFrame(strand_id, first_ms, period_ms, rows, None if first_seq < 0 else first_seq, heat_id, positions)

@@ -137,10 +137,8 @@ def decode_scan(value: bytes | None) -> SensorScan:
     Raises:
         MessageError: with the dead letter's reason and a one-line detail.
     """
-    if not value:
-        raise MessageError("empty", "expected a JSON object, got " + ("null" if value is None else "no bytes"))
-    if len(value) > MAX_SCAN_BYTES:
-        raise MessageError("too_large", f"expected at most {MAX_SCAN_BYTES} bytes, got {len(value)}")
+    if not value or len(value) > MAX_SCAN_BYTES:
+        raise wrong_size(value, "a JSON object")
     try:
         scan = _scan_decoder.decode(value)
     except msgspec.ValidationError as error:
@@ -152,8 +150,20 @@ def decode_scan(value: bytes | None) -> SensorScan:
     except RecursionError:
         raise MessageError("malformed", "expected a flat JSON object, got one nested without end") from None
     if not is_strand_id(scan.strand_id):
-        raise MessageError("schema", mismatch("<plant>.<caster>.<strand>", repr(scan.strand_id[:80]), "strand_id"))
+        raise no_strand_id(scan.strand_id)
     return scan
+
+
+def wrong_size(value: bytes | None, expected: str) -> MessageError:
+    """What to say of a record that is empty, or larger than `MAX_SCAN_BYTES`."""
+    if not value:
+        return MessageError("empty", f"expected {expected}, got " + ("null" if value is None else "no bytes"))
+    return MessageError("too_large", f"expected at most {MAX_SCAN_BYTES} bytes, got {len(value)}")
+
+
+def no_strand_id(text: str) -> MessageError:
+    """What to say of a text that names no strand."""
+    return MessageError("schema", mismatch("<plant>.<caster>.<strand>", repr(text[:80]), "strand_id"))
 
 
 def is_strand_id(text: str) -> bool:

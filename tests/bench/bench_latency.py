@@ -105,7 +105,7 @@ class Reader(threading.Thread):
     def __init__(self, bootstrap: str, topic: str) -> None:
         super().__init__(daemon=True)
         self.came_s: dict[tuple[str, int], float] = {}
-        self._ending = threading.Event()
+        self._came, self._ending = threading.Condition(), threading.Event()
         self._consumer = Consumer(
             {"bootstrap.servers": bootstrap, "group.id": "bench-reader", "isolation.level": "read_committed",
              "enable.auto.commit": False}
@@ -119,15 +119,16 @@ class Reader(threading.Thread):
             if message is not None and not message.error():
                 now_s = time.perf_counter()
                 found = json.loads(message.value())
-                self.came_s.setdefault((found["strand_id"], found["seq"]), now_s)
+                with self._came:
+                    self.came_s.setdefault((found["strand_id"], found["seq"]), now_s)
+                    self._came.notify_all()
         self._consumer.close()
 
     def wait_for(self, count: int) -> None:
         """Until so many have come."""
-        until_s = time.monotonic() + WITHIN_S
-        while len(self.came_s) < count:
-            assert time.monotonic() < until_s, f"expected {count} outputs, got {len(self.came_s)} in {WITHIN_S:g} s"
-            time.sleep(0.05)
+        with self._came:
+            is_done = self._came.wait_for(lambda: len(self.came_s) >= count, WITHIN_S)
+        assert is_done, f"expected {count} outputs, got {len(self.came_s)} in {WITHIN_S:g} s"
 
     def stop(self) -> None:
         """End, and wait for it."""

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -172,18 +172,23 @@ def _second(run: FaultRun) -> None:
 def _wait_in_sync(bootstrap: str, within_s: float = 60.0) -> None:
     """As whoever restarts a cluster does: with one of three away and another behind, nobody can write."""
     admin, until_s = AdminClient({"bootstrap.servers": bootstrap}), time.monotonic() + within_s
-    behind = ["no answer"]
-    while behind:
-        with suppress(KafkaException):
-            topics = admin.list_topics(timeout=5).topics.values()
-            behind = [
-                f"{topic.topic}/{number}"
-                for topic in topics
-                for number, partition in topic.partitions.items()
-                if set(partition.isrs) != set(partition.replicas)
-            ]
-        assert not behind or time.monotonic() < until_s, f"expected all replicas in sync, got {behind[:5]} behind"
-        time.sleep(0.1 if behind else 0.0)
+    while behind := _behind(admin):
+        assert time.monotonic() < until_s, f"expected all replicas in sync, got {behind[:5]} behind"
+        time.sleep(0.1)  # a broker tells when asked, and only then
+
+
+def _behind(admin: AdminClient) -> list[str]:
+    """Partitions of which a replica is not in sync."""
+    try:
+        topics = admin.list_topics(timeout=5).topics.values()
+    except KafkaException as error:
+        return [str(error)]
+    return [
+        f"{topic.topic}/{number}"
+        for topic in topics
+        for number, partition in topic.partitions.items()
+        if set(partition.isrs) != set(partition.replicas)
+    ]
 
 
 def _leader(bootstrap: str, topic: str, partition: int) -> int:

@@ -24,16 +24,17 @@ class Registry:
 
     Args:
         url: where it is, as `http://127.0.0.1:8081`.
+        answer_s: after which a question counts as not answered; it is asked twice.
 
     Raises:
         UsageError: that is no address.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, answer_s: float = _ANSWER_S) -> None:
         self._url = url
         try:
             # Unless told, the client waits for ever, and with it the line.
-            self._client = SchemaRegistryClient({"url": url, "timeout": _ANSWER_S, "max.retries": 1})
+            self._client = SchemaRegistryClient({"url": url, "timeout": answer_s, "max.retries": 1})
         except ValueError as error:
             raise UsageError(mismatch("a registry's address", str(error), "encoding.schema_registry_url")) from None
         self._known: dict[int, avro.Schema] = {}

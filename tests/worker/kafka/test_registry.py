@@ -1,6 +1,7 @@
 """What is asked of the schema registry, and what becomes of a worker where it does not tell."""
 
 import json
+import socket
 
 import pytest
 from support.schema_registry import SchemaRegistry
@@ -29,6 +30,13 @@ def test_an_unknown_number_is_asked_for_once_in_a_while() -> None:
         assert [registry.schema(7) for _ in range(20)] == [None] * 20
         assert served.asked == 1
         assert registry.schema(served.add("s-value", schema_of(SensorScan))) is not None
+
+
+def test_a_registry_that_takes_a_question_and_never_answers_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        registry = Registry(f"http://127.0.0.1:{silent.getsockname()[1]}", answer_s=0.1)
+        with pytest.raises(DeliveryError, match="to tell schema 3, got "):
+            registry.schema(3)
 
 
 def test_a_registry_that_is_not_there_ends_the_worker_and_one_that_cannot_be_is_a_mistake() -> None:
