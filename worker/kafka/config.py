@@ -147,9 +147,14 @@ def transactional_producer(kafka: KafkaSettings, on_error: OnError) -> dict[str,
         "retry.backoff.ms": 1,
         **producer(kafka, on_error),
         "transactional.id": kafka.producer,
-        "transaction.timeout.ms": max(10_000, kafka.session_timeout_ms),
+        "transaction.timeout.ms": round(transaction_timeout_s(kafka) * 1000),
         "linger.ms": 0,
     }
+
+
+def transaction_timeout_s(kafka: KafkaSettings) -> float:
+    """After which the broker ends a transaction that nobody goes on with."""
+    return max(10.0, kafka.session_timeout_ms / 1000)
 
 
 def producer(kafka: KafkaSettings, on_error: OnError) -> dict[str, Any]:

@@ -9,6 +9,7 @@ memory is ahead of what is committed: everything is dropped and taken up anew, a
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -66,6 +67,7 @@ class ExactlyOnceSink:
         self._commits = Commits()
         self._since_s = 0.0
         self.state_text: StateText = lambda *_: ""
+        source.offsets.on_withheld = self._end_forgotten
 
     @property
     def outstanding(self) -> int:
@@ -264,6 +266,21 @@ class ExactlyOnceSink:
         self._producer.abandon()
         self._producer = TransactionalProducer(self._settings.kafka, self._topics.values())
         self._has_joined = False
+
+    def _end_forgotten(self, group: Any) -> None:
+        """End what the broker keeps open although it is complete (see `worker.kafka.stable_offsets`).
+
+        It was to be committed, and is now, with a transaction that holds one offset nobody reads.
+        """
+        if not self._has_joined or self._producer.is_open or self._commits.is_under_way:
+            return
+        log.warning("the group's offsets are withheld; ending what the broker may have forgotten to end")
+        try:
+            self._producer.begin()
+            self._producer.send_offsets([TopicPartition(self._topics["worker_state"], 0, 0)], group)
+            self._producer.commit()
+        except TransactionError as error:
+            self._give_up(error)
 
     def _try_to_join(self) -> None:
         try:

@@ -28,6 +28,7 @@ _QUIET_S = 0.05
 _RENEW_AGAIN_S = 2.0
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
 _EXCUSED_S = 60.0
+_MEANWHILE_S = 0.5
 _BROKER_LOST = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
 _NOT_YET_RELEASED = {KafkaError.UNRELEASED_INSTANCE_ID}
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
@@ -60,6 +61,8 @@ class Membership:
         self._look_at: float | None = None
         self._has_asked = False
         self._excused_at = -_EXCUSED_S
+        self._fenced: KafkaError | None = None
+        self._fenced_at = 0.0
         self._turned_at = math.inf
         self._renew_at: float | None = None
         self._is_leaving = False
@@ -113,6 +116,8 @@ class Membership:
         Raises:
             StrandwatchError: the worker cannot go on.
         """
+        if self._fenced is not None and time.monotonic() - self._fenced_at >= _MEANWHILE_S:
+            self._judge(self._fenced)
         if self._failure is not None:
             raise self._failure
 
@@ -123,9 +128,10 @@ class Membership:
     def on_error(self, error: KafkaError) -> None:
         """Take an error of the client itself, of whatever kind.
 
-        A static member can be refused for what it did itself: joining again after it has lost its coordinator, or slept
-        past its session, it fences the one it was (seen where a broker of three was killed, and after a sleep). With
-        either just before, it is made anew once; otherwise another worker has taken its slot.
+        A static member can be refused for what it did itself: joining again after it has lost its coordinator, slept
+        past its session, or had no answer for so long, it fences the one it was (seen where a broker of three was
+        killed, after a sleep, and with a broker that stood still). With one of these about then it is made anew once;
+        otherwise another worker has taken its slot.
         """
         code, now_s = error.code(), time.monotonic()
         if code in _BROKER_LOST or self._has_slept():
@@ -133,21 +139,25 @@ class Membership:
         if code in _NOT_YET_RELEASED or (is_fatal(error) and "still used by another member" in error.str()):
             self._renew_at = now_s + _RENEW_AGAIN_S
         elif code in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):
-            if self._renew_at is not None:
-                return
-            if now_s - self._excused_at < _EXCUSED_S:
-                self._excused_at, self._renew_at = -_EXCUSED_S, now_s
-                return
-            self.fail(
-                DeliveryError(
-                    f"expected to be the only `{self._settings.kafka.member}`, got {error.str()}: another worker took "
-                    "this slot over; give every worker its own kafka.slot"
-                )
-            )
+            if self._renew_at is None and self._fenced is None:
+                self._fenced, self._fenced_at = error, now_s
         elif is_fatal(error) and self._renew_at is None:
             self.fail(DeliveryError(f"expected a working consumer, got {error.str()}"))
         else:
             log.debug("kafka", error=error.name(), detail=error.str())  # librdkafka logs it itself
+
+    def _judge(self, error: KafkaError) -> None:
+        """Whether we were fenced by ourselves, now that an excuse which came with it has been told too."""
+        self._fenced = None
+        if self._fenced_at - self._excused_at < _EXCUSED_S:
+            self._excused_at, self._renew_at = -_EXCUSED_S, time.monotonic()
+            return
+        self.fail(
+            DeliveryError(
+                f"expected to be the only `{self._settings.kafka.member}`, got {error.str()}: another worker took "
+                "this slot over; give every worker its own kafka.slot"
+            )
+        )
 
     def look_after(self, partitions: int, *, has_any: bool) -> None:
         """Join again if partitions belong to nobody; asks the broker once after an assignment, so for now and then.
@@ -251,6 +261,7 @@ class Membership:
 
     def _lost(self, gone: list[TopicPartition]) -> None:
         self.has_joined = False
+        self._excused_at = time.monotonic()
         self._gone(gone, self.on_lost)
 
     def _gone(self, gone: list[TopicPartition], react: OnPartitions) -> None:

@@ -17,9 +17,10 @@ from worker.errors import DeliveryError
 from worker.kafka import config
 from worker.kafka.membership import Membership
 from worker.kafka.peek import Peek
-from worker.kafka.questions import NoAnswerError, bounds_of, committed_of, partitions_of
+from worker.kafka.questions import NoAnswerError, bounds_of, partitions_of
 from worker.kafka.refills import Refills
 from worker.kafka.rewind import Resume, Rewind
+from worker.kafka.stable_offsets import StableOffsets
 from worker.metrics import Metrics
 from worker.records import Origin, Partition, Polled, RawRecord
 from worker.settings import Settings
@@ -28,6 +29,7 @@ log = logs.get(__name__)
 
 _PATIENCE_S = 30.0
 _RECOVER_PATIENCE_S = 1.0
+_MARGIN_S = 2.0
 _HOPELESS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
@@ -44,6 +46,7 @@ class Source:
         rewind: decides where partitions are taken up; to be set before `subscribe`.
         partitions: of the topic, as last seen.
         peek: reads single records of any topic.
+        offsets: the group's, as committed.
         on_assigned: called with how every new partition is taken up.
         on_released: called with partitions about to go (lost=False: outputs may still be committed) or gone.
         on_committed: called with every offset the broker has stored.
@@ -70,6 +73,8 @@ class Source:
         self._member.on_lost = lambda gone: self._release(gone, lost=True)
         self.peek = Peek(settings.kafka)
         self._asker = config.make(Consumer, config.stranger(settings.kafka, self._member.on_error))
+        patience_s = min(config.transaction_timeout_s(settings.kafka) + _MARGIN_S, _PATIENCE_S / 2)
+        self.offsets = StableOffsets(self._asker, patience_s)
 
     @property
     def client(self) -> Consumer:
@@ -197,7 +202,7 @@ class Source:
         self.partitions = count
         return {
             (tp.topic, tp.partition): self.rewind.resume(tp, *bounds_of(self._asker, tp, until_s), until_s)
-            for tp in committed_of(self._asker, partitions, until_s)
+            for tp in self.offsets.of(partitions, until_s)
         }
 
     def _take_up(self, resumes: Mapping[Partition, Resume]) -> None:
