@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
+from models.bound_runs import BoundRuns
 from models.bundle import Bundle, read
 from models.errors import BundleError, ProviderError, mismatch
 from models.features import Sensor
@@ -63,6 +64,7 @@ class Predictor:
         require_gpu: bool = False,
         batch_sizes: tuple[int, ...] = BATCH_SIZES,
         threads: int = 1,
+        bound: bool | None = None,
         replay: bool = True,
     ) -> None:
         """Open a session, warm it, and replay the golden windows.
@@ -73,6 +75,7 @@ class Predictor:
             require_gpu: anything but CUDA is an error, whatever `device` says.
             batch_sizes: ascending sizes to pad to.
             threads: of ONNX Runtime within an operator.
+            bound: whether batches are run on buffers that stay on the device; by default on CUDA.
             replay: False is for whoever makes the golden windows' probabilities, and for nobody else.
 
         Raises:
@@ -91,6 +94,10 @@ class Predictor:
         self.provider: str = self._session.get_providers()[0]
         if wants_cuda and self.provider != CUDA:
             raise ProviderError(mismatch(CUDA, f"{self.provider} (it fell back in silence)", "ONNX Runtime"))
+        self._bound: BoundRuns | None = None
+        if bound or (bound is None and self.provider == CUDA):
+            device = "cuda" if self.provider == CUDA else "cpu"
+            self._bound = BoundRuns(self._session, device, len(self.manifest.targets))
         if replay:
             self._replay(bundle)
 
@@ -131,7 +138,9 @@ class Predictor:
         return np.concatenate(parts) if parts else np.empty((0, len(self.manifest.targets)), np.float32)
 
     def run(self, windows: Float32Array) -> Float32Array:
-        """Probabilities of a batch that already has one of `batch_sizes`: the hot path, no copy."""
+        """Probabilities of a batch that already has one of `batch_sizes`: the hot path, on the CPU without a copy."""
+        if self._bound is not None:
+            return self._bound.run(windows)
         result: Float32Array = self._session.run([OUTPUT_NAME], {INPUT_NAME: windows})[0]
         return result
 

@@ -7,6 +7,7 @@ from typing import Any
 from models.errors import StrandwatchError
 from models.runtime import why_no_cuda
 from worker.app import load_predictor
+from worker.formats import registry_of
 from worker.kafka.broker import Broker, KafkaException
 from worker.settings import Settings
 
@@ -28,7 +29,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; a failure hides nothing that could still be looked at."""
-    return [*_kafka(settings), *_model(settings)]
+    return [*_kafka(settings), *_registry(settings), *_model(settings)]
 
 
 def _kafka(settings: Settings) -> list[Finding]:
@@ -55,6 +56,14 @@ def _kafka(settings: Settings) -> list[Finding]:
         }
         findings.append(Finding(f"topic {name}", allowed is not False, f"{present[name]} partitions, {words[allowed]}"))
     return findings
+
+
+def _registry(settings: Settings) -> list[Finding]:
+    def look() -> str:
+        registry = registry_of(settings.encoding)
+        return "not asked for" if registry is None else f"answers, {registry.subjects()} subjects"
+
+    return [_looked("registry", look)] if settings.encoding.schema_registry_url else []
 
 
 def _model(settings: Settings) -> list[Finding]:

@@ -1,13 +1,16 @@
 """How scans are read and outputs written, as the settings want it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.errors import UsageError
 from models.messages import Alert, Prediction, SensorScan, encode
-from worker.settings import Settings
+from worker.settings import EncodingSettings, Settings
 from worker.stages.decode import Decoder, FrameDecoder, ScanDecoder
 from worker.stages.encode import Write
+
+if TYPE_CHECKING:
+    from worker.kafka.registry import Registry
 
 
 class Formats(NamedTuple):
@@ -15,6 +18,23 @@ class Formats(NamedTuple):
 
     decoder: Decoder
     write: Write
+
+
+def registry_of(encoding: EncodingSettings) -> "Registry | None":
+    """The registry that Avro takes; None without Avro.
+
+    Raises:
+        UsageError: the extra `avro` is not installed, or the address is none.
+    """
+    if encoding.schema_registry_url is None or "avro" not in (encoding.input, encoding.output):
+        return None
+    try:
+        from worker.kafka.registry import Registry
+    except ImportError as error:
+        raise UsageError(f"expected the extra `avro` (pip install 'strandwatch[avro]'), got {error}") from None
+    password = encoding.schema_registry_password
+    login = (encoding.schema_registry_user or "", password.get_secret_value()) if password else None
+    return Registry(encoding.schema_registry_url, login)
 
 
 def formats(settings: Settings, sensors: Sequence[str]) -> Formats:
@@ -26,14 +46,11 @@ def formats(settings: Settings, sensors: Sequence[str]) -> Formats:
     """
     encoding = settings.encoding
     decoder: Decoder = FrameDecoder(sensors) if encoding.input == "packed" else ScanDecoder(sensors)
-    if encoding.schema_registry_url is None or "avro" not in (encoding.input, encoding.output):
+    registry = registry_of(encoding)
+    if registry is None:
         return Formats(decoder, encode)
-    try:
-        from models.avro import AvroReader, AvroWriter
-        from worker.kafka.registry import Registry
-    except ImportError as error:
-        raise UsageError(f"expected the extra `avro` (pip install 'strandwatch[avro]'), got {error}") from None
-    registry = Registry(encoding.schema_registry_url)
+    from models.avro import AvroReader, AvroWriter
+
     if encoding.input == "avro":
         decoder = ScanDecoder(sensors, AvroReader(SensorScan, registry.schema).read)
     if encoding.output == "json":

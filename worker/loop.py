@@ -60,13 +60,21 @@ class Loop:
     """What a turn may take where the model is slow: a worker that does not poll is taken for dead by its group."""
 
     def __init__(
-        self, source: RecordSource, pipeline: Pipeline, sink: ResultSink, health: Health, *, company_s: float
+        self,
+        source: RecordSource,
+        pipeline: Pipeline,
+        sink: ResultSink,
+        health: Health,
+        *,
+        company_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._pipeline = pipeline
         self._sink = sink
         self._health = health
         self._company_s = company_s
+        self._clock = clock
         self._observe_at = 0.0
         self._limit = min(self.FIRST_LIMIT, self.POLL_LIMIT)
         self._was_joined = self._was_refilling = False
@@ -80,17 +88,17 @@ class Loop:
         while not should_stop():
             wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
             polled = self._source.poll(self._limit, wait_s, self._company_s)
-            polled_at = time.monotonic()
+            polled_at = self._clock()
             if (owed := self._pipeline.owed()) is not None:
                 self._sink.publish(owed, polled_at)
-            begun = time.monotonic()
+            begun = self._clock()
             for piece in pieces(polled.replayed):
                 self._pipeline.refill(piece)
-            worked_s = time.monotonic() - begun
+            worked_s = self._clock() - begun
             for piece in pieces(polled.new):
-                begun = time.monotonic()
+                begun = self._clock()
                 processed = self._pipeline.process(piece)
-                worked_s += time.monotonic() - begun  # the broker may be slow to commit: fewer records would not help
+                worked_s += self._clock() - begun  # the broker may be slow to commit: fewer records would not help
                 self._sink.publish(processed, polled_at)
                 self._health.turned()
             if polled.replayed or polled.new:

@@ -86,11 +86,17 @@ class EncodingSettings(_Section):
     input: Literal["json", "packed", "avro"] = "json"
     output: Literal["json", "avro"] = "json"
     schema_registry_url: str | None = Field(None, description="Avro's, as http://127.0.0.1:8081")
+    schema_registry_user: str | None = None
+    schema_registry_password: SecretStr | None = None
 
     @model_validator(mode="after")
     def _has_registry(self) -> Self:
         if "avro" in (self.input, self.output) and not self.schema_registry_url:
             raise ValueError("expected schema_registry_url to be set with avro, got none")
+        if "@" in (self.schema_registry_url or ""):  # it is told in logs and errors
+            raise ValueError("expected schema_registry_url without a name, got one: set schema_registry_user instead")
+        if (self.schema_registry_user is None) != (self.schema_registry_password is None):
+            raise ValueError("expected schema_registry_user and schema_registry_password together, got one of them")
         return self
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from results import Row, repeat, row
+from results import REPETITIONS, Row, row_paired
 
 from models import bundle
 from models.messages import SensorScan, encode
@@ -37,11 +37,13 @@ def rows() -> Iterator[Row]:
     with ApacheKafka(jvm_options=("-Xmx1g",)) as kafka:
         create_topics(kafka.bootstrap_servers, {TOPIC: 1, "state": 1})
         _publish(kafka.bootstrap_servers, sensors)
-        bare = repeat(lambda: _bare(kafka.bootstrap_servers, sensors))
-        refilled = repeat(lambda: _refilled(kafka.bootstrap_servers, predictor))
-    median = sorted(bare)[len(bare) // 2]
-    against = f"{median:,.0f} records/s fetched and decoded ({min(bare):,.0f} to {max(bare):,.0f})"
-    yield row(f"windows refilled, {STRANDS} strands of 20 sensors", refilled, "records/s", against, median, AT_LEAST)
+        pairs = [
+            (_bare(kafka.bootstrap_servers, sensors), _refilled(kafka.bootstrap_servers, predictor))
+            for _ in range(REPETITIONS)
+        ]
+    bare, refilled = zip(*pairs, strict=True)
+    name = f"windows refilled, {STRANDS} strands of 20 sensors"
+    yield row_paired(name, refilled, "records/s", "records/s fetched and decoded", bare, AT_LEAST)
 
 
 def _publish(bootstrap: str, sensors: tuple[str, ...]) -> None:

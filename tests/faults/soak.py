@@ -109,7 +109,8 @@ def _mutants(bundle: Path) -> dict[str, str]:
     """Every mutant in its scene, and what gave it away; empty where nothing did that fits."""
     caught: dict[str, str] = {}
     for name, scene in SCENES.items():
-        with fault_scenes.line(1, scene.partitions, bundle, 11, is_begun=False, line=scene.line()) as (_, run):
+        how = {"line": scene.line(), "per_s": scene.per_s}
+        with fault_scenes.line(1, scene.partitions, bundle, 11, is_begun=False, **how) as (_, run):
             scene.play(run, MUTANT=name)
             caught[name] = scene.given_away_by(run.differences(scene.within_s))
             print(f"{name}: {caught[name] or 'NOTHING'}", file=sys.stderr, flush=True)

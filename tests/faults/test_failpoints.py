@@ -1,5 +1,6 @@
 """Struck at each place where something may be half done: killed, put to sleep beyond its session, or failing."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,24 @@ def test_failing_at(kafka_bootstrap: str, topics: Topics, bundle: Path, place: s
         run.finish()
 
 
-def test_killed_while_it_hands_over(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+@pytest.mark.parametrize("action", ["kill", "raise"])
+def test_struck_while_it_hands_over(kafka_bootstrap: str, topics: Topics, bundle: Path, action: str) -> None:
     with FaultRun(kafka_bootstrap, topics, bundle, seed=24) as run:
-        run.restart(FAILPOINT="in_revoke:1:kill")
+        run.restart(FAILPOINT=f"in_revoke:1:{action}")
         run.start(slot=1)
         run.wait_for_end()
         run.restart()
+        run.finish()
+
+
+def test_commits_that_take_a_second_while_others_come_and_go(
+    kafka_bootstrap: str, topics: Topics, bundle: Path
+) -> None:
+    """Partitions are taken away, and the worker told to stop, in the middle of a commit."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=26) as run:
+        run.restart(MUTANT="slow_commit")
+        run.start(slot=1, MUTANT="slow_commit")
+        run.wait_for("partitions revoked")
+        run.wait_for_progress(time.monotonic(), "another has joined, commits of a second")
+        run.stop(1)
         run.finish()

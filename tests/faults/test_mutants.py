@@ -11,12 +11,13 @@ from support.mutant_scenes import (
     ASLEEP_S,
     FENCED_S,
     SCENES,
-    SetBack,
+    Scene,
     aborted,
     asleep_for,
     killed_twice,
     set_back,
     struck,
+    with_many_strands,
 )
 
 ON_THEIR_TOPICS = pytest.mark.parametrize(
@@ -27,7 +28,7 @@ ON_THEIR_TOPICS = pytest.mark.parametrize(
 @ON_THEIR_TOPICS
 def test_a_broken_worker_is_found_out(kafka_bootstrap: str, topics: Topics, bundle: Path, mutant: str) -> None:
     scene = SCENES[mutant]
-    with FaultRun(kafka_bootstrap, topics, bundle, line=scene.line(), seed=11) as run:
+    with FaultRun(kafka_bootstrap, topics, bundle, line=scene.line(), per_s=scene.per_s, seed=11) as run:
         scene.play(run, MUTANT=mutant)
         differences = run.differences(scene.within_s)
         assert scene.given_away_by(differences), differences[:10]
@@ -44,13 +45,15 @@ def test_a_broken_worker_is_found_out(kafka_bootstrap: str, topics: Topics, bund
         (3, asleep_for(ASLEEP_S), ""),
         (3, asleep_for(FENCED_S), ""),
         (1, set_back, ""),
+        (1, with_many_strands, ""),
     ],
     indirect=["topics"],
 )
 def test_a_whole_worker_is_not(
     kafka_bootstrap: str, topics: Topics, bundle: Path, play: Callable[..., None], slowed: str
 ) -> None:
-    with FaultRun(kafka_bootstrap, topics, bundle, line=SetBack() if play is set_back else None, seed=11) as run:
+    (scene, *_) = [one for one in SCENES.values() if one.play is play] or [Scene(play, "")]
+    with FaultRun(kafka_bootstrap, topics, bundle, line=scene.line(), per_s=scene.per_s, seed=11) as run:
         play(run, MUTANT=slowed)
         run.finish()
 

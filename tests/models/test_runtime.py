@@ -1,5 +1,6 @@
 """The predictor: right values at any batch, the provider proven, wrong answers refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from support.bundles import RULES, expected, golden, graph, manifest, write_bund
 
 from models import bundle as bundles
 from models.errors import BundleError, ProviderError
-from models.runtime import CPU, CUDA, Predictor, padded_size, why_no_cuda
+from models.runtime import BATCH_SIZES, CPU, CUDA, Predictor, padded_size, why_no_cuda
 
 needs_no_gpu = pytest.mark.skipif(why_no_cuda() is None, reason="this machine has a CUDA device")
 
@@ -18,9 +19,10 @@ def folder(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "test")
 
 
+@pytest.mark.parametrize("bound", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 3, 8, 9, 20])
-def test_any_number_of_windows_is_answered(folder: Path, count: int) -> None:
-    predictor = Predictor.load(folder, batch_sizes=(1, 4, 8))
+def test_any_number_of_windows_is_answered(folder: Path, count: int, bound: bool) -> None:
+    predictor = Predictor.load(folder, batch_sizes=(1, 4, 8), bound=bound)
     windows = np.random.default_rng(count).normal(size=(count, RULES.length, 2)).astype(np.float32)
     windows[:, 0, 0] = np.nan
     np.testing.assert_allclose(predictor.predict(windows), expected(windows), atol=1e-6)
@@ -31,6 +33,18 @@ def test_answer_does_not_depend_on_the_neighbours(folder: Path) -> None:
     windows = np.random.default_rng(0).normal(size=(8, RULES.length, 2)).astype(np.float32)
     alone = np.concatenate([predictor.predict(window[None]) for window in windows])
     np.testing.assert_array_equal(predictor.predict(windows), alone)
+
+
+def test_runs_on_bound_buffers_are_those_without() -> None:
+    """The released default at the sizes that CUDA is served with; side by side, and each answer its own to keep."""
+    sizes = (*BATCH_SIZES, 128, 256)
+    free, bound = (Predictor.load("current", device="cpu", batch_sizes=sizes, bound=one) for one in (False, True))
+    rng, window = np.random.default_rng(0), free.window.length
+    batches = [rng.normal(100, 30, (size, window, len(free.sensors))).astype(np.float32) for size in (*sizes, *sizes)]
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(bound.run, batches))
+    for batch, answer in zip(batches, answers, strict=True):
+        np.testing.assert_array_equal(answer, free.run(batch))
 
 
 def test_windows_of_another_shape_are_a_programmers_mistake(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from worker import cli, loop
 from worker.errors import DeliveryError
-from worker.kafka import exactly_once, rewind, source, transactional_producer
+from worker.kafka import checkpoints, exactly_once, rewind, source, transactional_producer
 from worker.pipeline import Pipeline
 from worker.records import PartitionState
 from worker.stages import inference
@@ -242,6 +242,44 @@ def accept_zombie() -> None:
     replace(transactional_producer.TransactionalProducer, "send_offsets", make)
 
 
+def forget_checkpoint() -> None:
+    """What an offset's metadata only points to is not read."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, partition: Any, offset: int, found: Any, until_s: float) -> Any:
+            del self, partition, offset, until_s
+            return found.state
+
+        return broken
+
+    replace(checkpoints.Checkpoints, "whole", make)
+
+
+def leave_former_open() -> None:
+    """Alerts that another model left open are not closed."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(*_: Any) -> None:
+            pass
+
+        return broken
+
+    replace(Pipeline, "close_former", make)
+
+
+def slow_commit() -> None:
+    """Nothing is wrong but that every commit takes a second: what happens meanwhile happens within one."""
+
+    def make(commit: Callable[..., Any]) -> Callable[..., Any]:
+        def slowly(self: Any) -> None:
+            time.sleep(1)
+            commit(self)
+
+        return slowly
+
+    replace(transactional_producer.TransactionalProducer, "commit", make)
+
+
 def slow_model() -> None:
     """Nothing is wrong but that each window takes 10 ms."""
 
@@ -279,11 +317,12 @@ MUTANTS: dict[str, Patch] = {
     for patch in (
         commit_before_produce, skip_refill, no_rewind, no_recovery_after_abort, start_at_latest, forget_alerts,
         one_start_for_all, commit_while_refilling, offsets_from_position, no_transaction_offsets, accept_zombie,
+        forget_checkpoint,
     )
 }  # fmt: skip
 
-OTHERS: tuple[Patch, ...] = (clock_jumps, slow_model, slow_refill, trusts_its_producer)
-"""Slowed, or without a remedy: nothing that an oracle could tell."""
+OTHERS: tuple[Patch, ...] = (clock_jumps, leave_former_open, slow_commit, slow_model, slow_refill, trusts_its_producer)
+"""Slowed, or without a remedy: nothing that an oracle of one model could tell."""
 
 PLACES: dict[str, tuple[Any, str, bool]] = {
     # name: owner, method, whether the point is before it

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from support.fault_run import FaultRun
-from support.uneven_line import SENSOR, START_MS, Published
+from support.uneven_line import SENSOR, START_MS, Published, uneven_line
 
 from models.messages import SensorScan, encode
 
@@ -106,6 +106,13 @@ def set_back(run: FaultRun, **env: str) -> None:
     run.start(**env)
 
 
+def with_many_strands(run: FaultRun, **env: str) -> None:
+    """Killed when its state is too long for an offset's metadata."""
+    run.restart(**env)
+    run.wait_for_committed(6000)
+    run.restart(**env)
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What is played.
@@ -116,6 +123,7 @@ class Scene:
         partitions: of the topics.
         line: makes what is published; None for an uneven line.
         within_s: for `FaultRun.differences`, of a broken worker.
+        per_s: records published a second.
     """
 
     play: Play
@@ -123,6 +131,7 @@ class Scene:
     partitions: int = 3
     line: Callable[[], Iterable[Published] | None] = lambda: None
     within_s: float = 15.0
+    per_s: float = 600.0
 
     def given_away_by(self, differences: Sequence[str]) -> str:
         """The first difference of the kind it must make, shortened; empty if there is none."""
@@ -142,5 +151,12 @@ SCENES = {
     "offsets_from_position": Scene(killed_twice, "committed offset|twice"),
     "no_transaction_offsets": Scene(struck("between_commits:3"), "twice"),
     "accept_zombie": Scene(asleep_for(ASLEEP_S), "twice|lost", within_s=20.0),
+    "forget_checkpoint": Scene(
+        with_many_strands,
+        "instead of|no due scan",
+        partitions=1,
+        line=lambda: uneven_line(11, strands=1000),
+        per_s=3000,
+    ),
 }
 """By the name of what is broken."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.bundles import write_bundle
+from support.schema_registry import SchemaRegistry
 from support.workers import running
 
 NOBODY = "127.0.0.1:1"
@@ -122,6 +123,16 @@ def test_config_shows_settings_and_masks_secrets(env: dict[str, str]) -> None:
     shown = worker({**env, "STRANDWATCH_KAFKA__SASL_PASSWORD": "hidden"}, "config", "--json")
     assert json.loads(shown.stdout)["kafka"]["bootstrap_servers"] == NOBODY
     assert "hidden" not in shown.stdout + worker({**env, "STRANDWATCH_KAFKA__SASL_PASSWORD": "hidden"}, "config").stdout
+
+
+def test_doctor_asks_the_registry(env: dict[str, str]) -> None:
+    with SchemaRegistry(login=("caster", "s3cret")) as served:
+        registry = {"SCHEMA_REGISTRY_URL": served.url, "SCHEMA_REGISTRY_USER": "caster"}
+        encoding = {"INPUT": "avro", **registry, "SCHEMA_REGISTRY_PASSWORD": "s3cret"}
+        asks = {f"STRANDWATCH_ENCODING__{name}": value for name, value in encoding.items()}
+        findings = json.loads(worker({**env, **asks}, "doctor", "--json").stdout)
+    (told,) = [one["detail"] for one in findings if one["what"] == "registry"]
+    assert told == "answers, 0 subjects"
 
 
 def test_doctor_tells_what_is_wrong_and_still_looks_at_the_rest(env: dict[str, str], bundle: Path) -> None:

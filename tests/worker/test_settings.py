@@ -84,6 +84,8 @@ def test_name_that_is_no_setting_is_an_error(monkeypatch: pytest.MonkeyPatch, na
         ),
         ("commit_interval_ms = 0\n", "commit_interval_ms"),
         ('[encoding]\noutput = "avro"\n', "expected schema_registry_url to be set with avro, got none at encoding"),
+        ('[encoding]\nschema_registry_url = "http://a:b@c"\n', "expected schema_registry_url without a name, got one"),
+        ('[encoding]\nschema_registry_user = "a"\n', "expected schema_registry_user and schema_registry_password tog"),
     ],
 )
 def test_wrong_file_is_an_error_with_its_place(tmp_path: Path, text: str, message: str) -> None:

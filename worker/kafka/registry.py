@@ -24,21 +24,34 @@ class Registry:
 
     Args:
         url: where it is, as `http://127.0.0.1:8081`.
+        login: name and password, where it wants them.
         answer_s: after which a question counts as not answered; it is asked twice.
 
     Raises:
         UsageError: that is no address.
     """
 
-    def __init__(self, url: str, answer_s: float = _ANSWER_S) -> None:
+    def __init__(self, url: str, login: tuple[str, str] | None = None, answer_s: float = _ANSWER_S) -> None:
         self._url = url
+        who = {} if login is None else {"basic.auth.user.info": ":".join(login)}
         try:
             # Unless told, the client waits for ever, and with it the line.
-            self._client = SchemaRegistryClient({"url": url, "timeout": answer_s, "max.retries": 1})
+            self._client = SchemaRegistryClient({"url": url, "timeout": answer_s, "max.retries": 1, **who})
         except ValueError as error:
             raise UsageError(mismatch("a registry's address", str(error), "encoding.schema_registry_url")) from None
         self._known: dict[int, avro.Schema] = {}
         self._unknown_until_s: dict[int, float] = {}
+
+    def subjects(self) -> int:
+        """How many subjects it has: whether it answers, and lets us in.
+
+        Raises:
+            DeliveryError: it does not.
+        """
+        try:
+            return len(self._client.get_subjects())
+        except Exception as error:  # of its HTTP client, which is its own affair, or of the registry
+            raise self._error("tell its subjects", error) from None
 
     def schema(self, number: int) -> avro.Schema | None:
         """A schema by its number, parsed; None if the registry has none such.
@@ -68,7 +81,7 @@ class Registry:
         text = json.dumps(avro.schema_of(message))
         try:
             return int(self._client.register_schema(f"{topic}-value", Schema(text, "AVRO")))
-        except Exception as error:  # of its HTTP client, which is its own affair, or of the registry
+        except Exception as error:
             raise self._error(f"take the schema of {topic}", error) from None
 
     def _asked(self, number: int) -> avro.Schema | None:

@@ -24,6 +24,15 @@ def test_schemas_are_told_by_their_number_and_registered_once() -> None:
         assert found["name"] == "strandwatch.Prediction"
 
 
+def test_one_that_wants_a_password_is_told_it_and_nobody_else_is() -> None:
+    with SchemaRegistry(login=("caster", "s3cret")) as served:
+        assert Registry(served.url, ("caster", "s3cret")).subjects() == 0
+        for login in (None, ("caster", "wrong")):
+            with pytest.raises(DeliveryError, match=r"to tell its subjects, got .*401") as error:
+                Registry(served.url, login).subjects()
+            assert "wrong" not in str(error.value)
+
+
 def test_an_unknown_number_is_asked_for_once_in_a_while() -> None:
     with SchemaRegistry() as served:
         registry = Registry(served.url)
