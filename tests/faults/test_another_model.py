@@ -1,6 +1,7 @@
 """A worker goes on where one with another model was killed: what that one had opened is closed, once."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,12 @@ from models.messages import Alert
 pytestmark = pytest.mark.parametrize("topics", [3], indirect=True)
 
 
-def succeeded(run: FaultRun, successor: Path, **env: str) -> list[Alert]:
-    """Killed with alerts open, and gone on with by workers with another model, two of them killed; all alerts told."""
+def succeeded(run: FaultRun, successor: Path, failpoints: Sequence[str] = (), **env: str) -> list[Alert]:
+    """Killed with alerts open, and gone on with by a worker with another model, after one killed at each failpoint.
+
+    Returns:
+        All alerts told.
+    """
     env = {**env, "STRANDWATCH_MODEL__BUNDLE": str(write_bundle(successor, gain=3.0, version="2"))}
     run.restart()
     run.wait_for_open_alerts(3, "test@1")
@@ -22,7 +27,7 @@ def succeeded(run: FaultRun, successor: Path, **env: str) -> list[Alert]:
     run.reader.wait_until_quiet()
     assert run.reader.open_alerts("test@1")
     run.kill()
-    for failpoint in ("before_commit:1:kill", "after_commit:1:kill"):
+    for failpoint in failpoints:
         run.start(FAILPOINT=failpoint, **env)
         run.wait_for_end()
     run.start(**env)
@@ -35,7 +40,7 @@ def test_open_alerts_of_the_former_model_are_closed_once(
     kafka_bootstrap: str, topics: Topics, bundle: Path, tmp_path: Path
 ) -> None:
     with FaultRun(kafka_bootstrap, topics, bundle, seed=91) as run:
-        told = succeeded(run, tmp_path / "successor")
+        told = succeeded(run, tmp_path / "successor", ["before_commit:1:kill", "after_commit:1:kill"])
         assert set(Counter((one.alert_id, one.state) for one in told).values()) == {1}
         assert not run.reader.open_alerts("test@1")
 
