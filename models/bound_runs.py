@@ -32,7 +32,7 @@ class BoundRuns:
         self._mine = threading.local()
 
     def run(self, windows: Float32Array) -> Float32Array:
-        """Probabilities [batch, target] of windows [batch, time, sensor]; one copy in, one out."""
+        """Probabilities [batch, target] of windows [batch, time, sensor], float32 in C order; one copy in, one out."""
         bound = self._bound(windows.shape)
         bound.windows.update_inplace(windows)
         self._session.run_with_iobinding(bound.binding)

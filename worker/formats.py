@@ -32,8 +32,8 @@ def registry_of(encoding: EncodingSettings) -> "Registry | None":
         from worker.kafka.registry import Registry
     except ImportError as error:
         raise UsageError(f"expected the extra `avro` (pip install 'strandwatch[avro]'), got {error}") from None
-    password = encoding.schema_registry_password
-    login = (encoding.schema_registry_user or "", password.get_secret_value()) if password else None
+    user, password = encoding.schema_registry_user, encoding.schema_registry_password
+    login = (user, password.get_secret_value()) if user is not None and password is not None else None
     return Registry(encoding.schema_registry_url, login)
 
 
@@ -41,7 +41,7 @@ def formats(settings: Settings, sensors: Sequence[str]) -> Formats:
     """Those of the settings, for a model of these sensors; Avro's outputs are registered now.
 
     Raises:
-        UsageError: the extra `avro` is not installed.
+        UsageError: as `registry_of`.
         DeliveryError: the registry does not answer.
     """
     encoding = settings.encoding

@@ -72,7 +72,7 @@ class SchemaRegistry:
         url: where it is.
         schemas: texts by number.
         subjects: numbers by subject.
-        asked: how often for a schema.
+        asked: how often for a schema, or for all subjects.
     """
 
     def __init__(self, login: tuple[str, str] | None = None) -> None:

@@ -9,7 +9,6 @@ memory is ahead of what is committed: everything is dropped and taken up anew, a
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -267,17 +266,26 @@ class ExactlyOnceSink:
         self._producer = TransactionalProducer(self._settings.kafka, self._topics.values())
         self._has_joined = False
 
-    def _end_forgotten(self, group: Any) -> None:
+    def _end_forgotten(self) -> None:
         """End what the broker keeps open although it is complete (see `worker.kafka.stable_offsets`).
 
         It was to be committed, and is now, with a transaction that holds one offset nobody reads.
         """
-        if not self._has_joined or self._producer.is_open or self._commits.is_under_way:
+        if self._producer.is_open or self._commits.is_under_way:
             return
-        log.warning("the group's offsets are withheld; ending what the broker may have forgotten to end")
+        if self._producer.is_suspect:
+            self._replace(TransactionError("replace", "a broker was lost"))
+        if not self._has_joined:
+            self._try_to_join()
+        if not self._has_joined:
+            return
+        log.warning(
+            "ending what the broker may have forgotten to end; its outputs show with the next to their partition"
+        )
         try:
             self._producer.begin()
-            self._producer.send_offsets([TopicPartition(self._topics["worker_state"], 0, 0)], group)
+            nothing = TopicPartition(self._topics["worker_state"], 0, 0)
+            self._producer.send_offsets([nothing], self._source.nobody)
             self._producer.commit()
         except TransactionError as error:
             self._give_up(error)

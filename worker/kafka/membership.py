@@ -29,6 +29,8 @@ _RENEW_AGAIN_S = 2.0
 _LEFT_OVER = 100_000  # records fetched before we left; more than wait in the queue, or `consume` would not wait at all
 _EXCUSED_S = 60.0
 _MEANWHILE_S = 0.5
+"""Partitions lost are told in the same turn as the refusal, before it or after."""
+
 _BROKER_LOST = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
 _NOT_YET_RELEASED = {KafkaError.UNRELEASED_INSTANCE_ID}
 _TAKEN_OVER = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
@@ -42,6 +44,7 @@ class Membership:
     Args:
         settings: whose group and which topic.
         on_commit: librdkafka's, for every offset the broker has stored.
+        clock: in seconds.
 
     Attributes:
         client: the consumer; another one after `renew`.
@@ -51,11 +54,14 @@ class Membership:
         on_lost: called with partitions that are gone.
     """
 
-    def __init__(self, settings: Settings, on_commit: Callable[..., None]) -> None:
+    def __init__(
+        self, settings: Settings, on_commit: Callable[..., None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._topic = settings.topics.sensors
         self._wanted = [self._topic]
         self._on_commit = on_commit
+        self._clock = clock
         self._group = GroupView(settings.kafka, self.on_error)
         self._failure: StrandwatchError | None = None
         self._look_at: float | None = None
@@ -81,7 +87,7 @@ class Membership:
     @property
     def is_void(self) -> bool:
         """Whether the client is of no use, and it is time to `renew` it."""
-        return self._renew_at is not None and time.monotonic() >= self._renew_at
+        return self._renew_at is not None and self._clock() >= self._renew_at
 
     def join(self) -> None:
         """Ask for partitions."""
@@ -95,11 +101,11 @@ class Membership:
     def turned(self) -> None:
         """To be called before every `consume`: one who has slept past its session may have fenced itself."""
         if self._has_slept():
-            self._excused_at = time.monotonic()
-        self._turned_at = time.monotonic()
+            self._excused_at = self._clock()
+        self._turned_at = self._clock()
 
     def _has_slept(self) -> bool:
-        return time.monotonic() - self._turned_at > self._settings.kafka.session_timeout_ms / 1000
+        return self._clock() - self._turned_at > self._settings.kafka.session_timeout_ms / 1000
 
     def renew(self) -> None:
         """Leave the client that is void, and join with another; what it had must have been given up."""
@@ -110,13 +116,16 @@ class Membership:
         self.client = self._make()
         self.join()
 
-    def raise_failure(self) -> None:
+    def raise_failure(self, *, is_last_word: bool = False) -> None:
         """Raise what went wrong for good, if anything did.
+
+        Args:
+            is_last_word: whether the caller gives up: an excuse that may still be told is not waited for.
 
         Raises:
             StrandwatchError: the worker cannot go on.
         """
-        if self._fenced is not None and time.monotonic() - self._fenced_at >= _MEANWHILE_S:
+        if self._fenced is not None and (is_last_word or self._clock() - self._fenced_at >= _MEANWHILE_S):
             self._judge(self._fenced)
         if self._failure is not None:
             raise self._failure
@@ -133,7 +142,7 @@ class Membership:
         killed, after a sleep, and with a broker that stood still). With one of these about then it is made anew once;
         otherwise another worker has taken its slot.
         """
-        code, now_s = error.code(), time.monotonic()
+        code, now_s = error.code(), self._clock()
         if code in _BROKER_LOST or self._has_slept():
             self._excused_at = now_s
         if code in _NOT_YET_RELEASED or (is_fatal(error) and "still used by another member" in error.str()):
@@ -141,7 +150,7 @@ class Membership:
         elif code in _TAKEN_OVER or (is_fatal(error) and "fenced" in error.str()):
             if self._renew_at is None and self._fenced is None:
                 self._fenced, self._fenced_at = error, now_s
-        elif is_fatal(error) and self._renew_at is None:
+        elif is_fatal(error) and self._renew_at is None and self._fenced is None:
             self.fail(DeliveryError(f"expected a working consumer, got {error.str()}"))
         else:
             log.debug("kafka", error=error.name(), detail=error.str())  # librdkafka logs it itself
@@ -150,7 +159,7 @@ class Membership:
         """Whether we were fenced by ourselves, now that an excuse which came with it has been told too."""
         self._fenced = None
         if self._fenced_at - self._excused_at < _EXCUSED_S:
-            self._excused_at, self._renew_at = -_EXCUSED_S, time.monotonic()
+            self._excused_at, self._renew_at = -_EXCUSED_S, self._clock()
             return
         self.fail(
             DeliveryError(
@@ -169,11 +178,11 @@ class Membership:
             partitions: of the topic.
             has_any: whether this member has one of them.
         """
-        if self._look_at is None or time.monotonic() < self._look_at or self._renew_at is not None:
+        if self._look_at is None or self._clock() < self._look_at or self._renew_at is not None:
             return
         if not self._has_asked:  # scans do not wait for the answer
             self._group.ask()
-            self._has_asked, self._look_at = True, time.monotonic() + _ANSWERED_S
+            self._has_asked, self._look_at = True, self._clock() + _ANSWERED_S
             return
         self._has_asked = False
         nobodys = self._group.partitions_of_nobody(self._topic, partitions)
@@ -185,7 +194,7 @@ class Membership:
             # differs from both makes it think again.
             self._wanted = [self._topic, self._settings.topics.worker_state]
             self._join_again()
-        self._look_at = time.monotonic() + _LOOK_AGAIN_S if nobodys or nobodys is None else None
+        self._look_at = self._clock() + _LOOK_AGAIN_S if nobodys or nobodys is None else None
 
     def _join_again(self) -> None:
         try:
@@ -206,7 +215,7 @@ class Membership:
             partitions: of the topic.
             within_s: time for it.
         """
-        kafka, began_s = self._settings.kafka, time.monotonic()
+        kafka, began_s = self._settings.kafka, self._clock()
         members = self._group.members(within_s) if kafka.group_protocol == "classic" else 1
         if members in (None, 1):
             log.info("partitions not handed over", members=members)
@@ -216,10 +225,10 @@ class Membership:
         left = None
         with suppress(KafkaException):
             self.join()
-            while left != [] and (left_s := began_s + within_s - time.monotonic()) > 0:
+            while left != [] and (left_s := began_s + within_s - self._clock()) > 0:
                 self.client.consume(_LEFT_OVER, _QUIET_S)
                 left = self._group.partitions_of_nobody(self._topic, partitions, but=kafka.member, within_s=left_s)
-        seconds = round(time.monotonic() - began_s, 3)
+        seconds = round(self._clock() - began_s, 3)
         if left == []:
             log.info("partitions handed over", seconds=seconds)
         else:
@@ -233,11 +242,11 @@ class Membership:
         So the group is left first, what waits is answered, and only then the client is closed.
         """
         self._is_leaving = True
-        deadline = time.monotonic() + _LEAVE_S
+        deadline = self._clock() + _LEAVE_S
         with suppress(KafkaException):
             self.client.unsubscribe()  # from here on nothing more is assigned, but what waits already
             answered = -1
-            while answered != self._answered and time.monotonic() < deadline:
+            while answered != self._answered and self._clock() < deadline:
                 answered = self._answered
                 self.client.consume(_LEFT_OVER, _QUIET_S)
         self.client.close()
@@ -247,21 +256,21 @@ class Membership:
 
     def _assigned(self, assigned: list[TopicPartition]) -> None:
         if self._is_leaving:  # taken only to be given back: the client insists on an answer
-            self.client.incremental_assign(assigned)
+            self.client.incremental_assign(_at_their_end(assigned))
             return
         others = [tp for tp in assigned if tp.topic != self._topic]
         if others:
-            self.client.incremental_assign([TopicPartition(tp.topic, tp.partition, OFFSET_END) for tp in others])
+            self.client.incremental_assign(_at_their_end(others))
             self.client.pause(others)
         self.on_assigned([tp for tp in assigned if tp.topic == self._topic])
         self.has_joined = True
         # Not before the others have noticed what changed: until then what moves is nobody's, also in a late answer.
         self._has_asked = False
-        self._look_at = time.monotonic() + 2 * self._settings.kafka.heartbeat_ms / 1000
+        self._look_at = self._clock() + 2 * self._settings.kafka.heartbeat_ms / 1000
 
     def _lost(self, gone: list[TopicPartition]) -> None:
         self.has_joined = False
-        self._excused_at = time.monotonic()
+        self._excused_at = self._clock()
         self._gone(gone, self.on_lost)
 
     def _gone(self, gone: list[TopicPartition], react: OnPartitions) -> None:
@@ -292,3 +301,7 @@ class Membership:
                 self.client.incremental_assign([])
 
         return callback
+
+
+def _at_their_end(partitions: list[TopicPartition]) -> list[TopicPartition]:
+    return [TopicPartition(tp.topic, tp.partition, OFFSET_END) for tp in partitions]

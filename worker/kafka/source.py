@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,7 +18,7 @@ from worker.errors import DeliveryError
 from worker.kafka import config
 from worker.kafka.membership import Membership
 from worker.kafka.peek import Peek
-from worker.kafka.questions import NoAnswerError, bounds_of, partitions_of
+from worker.kafka.questions import NoAnswerError, bounds_of, committed_of, partitions_of
 from worker.kafka.refills import Refills
 from worker.kafka.rewind import Resume, Rewind
 from worker.kafka.stable_offsets import StableOffsets
@@ -74,12 +75,17 @@ class Source:
         self.peek = Peek(settings.kafka)
         self._asker = config.make(Consumer, config.stranger(settings.kafka, self._member.on_error))
         patience_s = min(config.transaction_timeout_s(settings.kafka) + _MARGIN_S, _PATIENCE_S / 2)
-        self.offsets = StableOffsets(self._asker, patience_s)
+        self.offsets = StableOffsets(partial(committed_of, self._asker), patience_s)
 
     @property
     def client(self) -> Consumer:
         """The consumer, for the sink that commits through it."""
         return self._member.client
+
+    @property
+    def nobody(self) -> Any:
+        """What a transaction commits offsets by that belongs to no member of the group."""
+        return self._asker.consumer_group_metadata()
 
     @property
     def has_joined(self) -> bool:
@@ -246,7 +252,7 @@ class Source:
             log.warning("not taken up yet", why=str(error))
             return False
         except KafkaException as error:
-            self._member.raise_failure()
+            self._member.raise_failure(is_last_word=True)
             raise DeliveryError(f"expected to read on in {self._topic}, got {error.args[0].str()}") from None
         log.info("partitions taken up anew", partitions=[tp.partition for tp in held])
         return True

@@ -7,48 +7,66 @@ transaction as complete without them (seen with Kafka 4.4.0: in 8 of 158 kills o
 transaction of the same producer ends it.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
-from worker.kafka.questions import NoAnswerError, committed_of
+from worker import logs
+from worker.kafka.questions import NoAnswerError
+
+log = logs.get(__name__)
 
 _TRY_S = 2.0
+_FORGET_S = 3 * _TRY_S
+_REMEDY = (
+    "if it goes on, start a worker with delivery=exactly_once in the kafka.slot that committed last, "
+    "or look for it with kafka-transactions.sh find-hanging"
+)
+
+Ask = Callable[[Sequence[TopicPartition], float], list[TopicPartition]]
+"""`worker.kafka.questions.committed_of`, of a client that is no member and waits for transactions."""
 
 
 class StableOffsets:
     """For one worker.
 
     Args:
-        client: no member of the group; its answers wait for transactions.
-        patience_s: after so long a transaction of a worker that died has ended.
+        ask: the broker; until a moment by `clock`.
+        patience_s: after so long something is done. The broker may take ten seconds more to end the transaction of a
+            worker that died; what is done then is of no use, and does no harm.
+        clock: in seconds.
 
     Attributes:
-        on_withheld: called when they are withheld for longer, with what a transaction of no member commits offsets by.
+        on_withheld: called when they are withheld for longer.
     """
 
-    def __init__(self, client: Consumer, patience_s: float) -> None:
-        self._client = client
+    def __init__(self, ask: Ask, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ask = ask
         self._patience_s = patience_s
-        self._since_s: float | None = None
-        self.on_withheld: Callable[[Any], None] = lambda _: None
+        self._clock = clock
+        self._since_s = self._last_s = -math.inf
+        self.on_withheld: Callable[[], None] = lambda: None
 
     def of(self, partitions: Sequence[TopicPartition], until_s: float) -> list[TopicPartition]:
-        """As `worker.kafka.questions.committed_of`; the broker has just answered without waiting for transactions."""
+        """The committed offsets; the broker has just answered without waiting for transactions.
+
+        Raises:
+            NoAnswerError: it does not tell until then.
+        """
         while True:
+            asked_s = self._clock()
+            if asked_s - self._last_s > _FORGET_S:  # what was withheld then may be past
+                self._since_s = asked_s
             try:
-                answers = committed_of(self._client, partitions, min(until_s, time.monotonic() + _TRY_S))
+                return self._ask(partitions, min(until_s, asked_s + _TRY_S))
             except NoAnswerError:
-                now_s = time.monotonic()
-                if self._since_s is None:
-                    self._since_s = now_s
-                elif now_s - self._since_s >= self._patience_s:
-                    self._since_s = None
-                    self.on_withheld(self._client.consumer_group_metadata())
-                if now_s >= until_s:
+                self._last_s = self._clock()
+                if self._last_s - self._since_s >= self._patience_s:
+                    seconds = round(self._last_s - self._since_s, 1)
+                    log.warning("a transaction withholds the group's offsets", seconds=seconds, remedy=_REMEDY)
+                    self._since_s = self._last_s
+                    self.on_withheld()
+                if self._last_s >= until_s:
                     raise
-            else:
-                self._since_s = None
-                return answers
