@@ -94,10 +94,10 @@ recording: $(VENV)/.dev ## the recorded line of the demo anew
 	$(BIN)/trainer simulate --recording models/recordings/line.npz --force
 
 SEEDS ?= 5
-KILLS ?= 20
+SECONDS ?= 30
 LONG ?= 0
 soak: $(VENV)/.dev ## faults by the hundred, and the table of what came of them: tests/faults/RESULTS.md
-	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --seeds $(SEEDS) --kills $(KILLS) --long $(LONG) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --seeds $(SEEDS) --seconds $(SECONDS) --long $(LONG) $(ARGS)
 
 bench: $(VENV)/.dev ## how fast it is, as ratios: tests/bench/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/run.py

@@ -1,15 +1,16 @@
 """The turns of the worker: poll, process, publish, commit, between a source and a sink that it knows by their ports."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from worker.health import Health
+from worker.pieces import pieces
 from worker.pipeline import Pipeline
-from worker.records import Polled, Processed, RawRecord
+from worker.records import Polled, Processed
 
-PIECE_BYTES = 1 << 20
-"""Of a poll that goes through the stages at once: some 1,300 scans in JSON, 13,000 in frames."""
+PIECE_BYTES = 2 << 20
+"""Of a poll that is answered at once: all of it in JSON, some 26,000 scans in frames, where it may be a million."""
 
 
 class RecordSource(Protocol):
@@ -50,13 +51,14 @@ class ResultSink(Protocol):
 class Loop:
     """Turns until told to stop: poll, process, publish, commit."""
 
-    POLL_LIMIT = 1000
+    POLL_LIMIT = 2000
+    """With every twentieth scan due, the hundred windows that the model's weights are fetched into the caches for."""
     FIRST_LIMIT = 50
     IDLE_WAIT_S = 0.05
     BUSY_WAIT_S = 0.002
     """While outputs are under way their acknowledgements, and the commit behind them, should not wait."""
     OBSERVE_EVERY_S = 1.0
-    TURN_S = 0.5
+    TURN_S = 0.25
     """What a turn may take where the model is slow: a worker that does not poll is taken for dead by its group."""
 
     def __init__(
@@ -92,10 +94,10 @@ class Loop:
             if (owed := self._pipeline.owed()) is not None:
                 self._sink.publish(owed, polled_at)
             begun = self._clock()
-            for piece in pieces(polled.replayed):
+            for piece in pieces(polled.replayed, PIECE_BYTES):
                 self._pipeline.refill(piece)
             worked_s = self._clock() - begun
-            for piece in pieces(polled.new):
+            for piece in pieces(polled.new, PIECE_BYTES):
                 begun = self._clock()
                 processed = self._pipeline.process(piece)
                 worked_s += self._clock() - begun  # the broker may be slow to commit: fewer records would not help
@@ -133,20 +135,3 @@ class Loop:
                 self._health.have("kafka")
             else:
                 self._health.wait_for("kafka", "its partitions were lost; joining the group again")
-
-
-def pieces(records: Sequence[RawRecord]) -> Iterator[Sequence[RawRecord]]:
-    """A poll in parts of a mebibyte or little more: a thousand records may be a million scans, in frames."""
-    sizes = [len(record.value or b"") for record in records]
-    if sum(sizes) < PIECE_BYTES:
-        if records:
-            yield records
-        return
-    first = size = 0
-    for index, more in enumerate(sizes):
-        size += more
-        if size >= PIECE_BYTES:
-            yield records[first : index + 1]
-            first, size = index + 1, 0
-    if first < len(records):
-        yield records[first:]

@@ -20,7 +20,8 @@ from worker.kafka.rewind import Rewind
 from worker.kafka.source import Source
 from worker.loop import Loop
 from worker.metrics import Metrics
-from worker.pipeline import Pipeline
+from worker.pieces import pieces
+from worker.pipeline import DECODED_BYTES, Pipeline
 from worker.records import Origin, PartitionState, RawRecord
 from worker.settings import KafkaSettings, Settings, TopicSettings
 from worker.stages.decode import ScanDecoder
@@ -75,7 +76,8 @@ def _bare(bootstrap: str, sensors: tuple[str, ...]) -> float:
     while count < RECORDS:
         messages = consumer.consume(Loop.POLL_LIMIT, 0.002)
         records = [RawRecord(Origin((m.topic(), m.partition()), m.offset()), m.key(), m.value()) for m in messages]
-        decode(records)
+        for piece in pieces(records, DECODED_BYTES):
+            decode(piece)
         count += len(records)
     seconds = time.perf_counter() - began_s
     consumer.close()

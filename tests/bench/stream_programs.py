@@ -19,6 +19,8 @@ from models.runtime import Predictor
 from models.strand_window import StrandWindow
 from worker.kafka import config
 from worker.loop import Loop
+from worker.pieces import pieces
+from worker.pipeline import DECODED_BYTES
 from worker.records import Origin, RawRecord
 from worker.settings import KafkaSettings
 from worker.stages.decode import ScanDecoder
@@ -41,7 +43,9 @@ def decode(bootstrap: str, topic: str, records: str) -> dict[str, float]:
     decode = ScanDecoder(bundles.read("current").manifest.sensor_names).decode
 
     def take(messages: list) -> None:
-        decode([RawRecord(Origin((m.topic(), m.partition()), m.offset()), m.key(), m.value()) for m in messages])
+        polled = [RawRecord(Origin((m.topic(), m.partition()), m.offset()), m.key(), m.value()) for m in messages]
+        for piece in pieces(polled, DECODED_BYTES):
+            decode(piece)
 
     return {"per_s": _consumed(bootstrap, topic, int(records), take)}
 

@@ -1,7 +1,7 @@
 """Faults by the hundred, and the table of what came of them.
 
-python tests/faults/soak.py --seeds 5 --kills 20 --long 2    # make soak SEEDS=5 KILLS=20 LONG=2
-python tests/faults/soak.py --only kills --seeds 10          # one kind anew; the others stay in the table as they were
+python tests/faults/soak.py --seeds 5 --seconds 60 --long 2    # make soak SEEDS=5 SECONDS=60 LONG=2
+python tests/faults/soak.py --only kills --seeds 10            # one kind anew; in the table the others stay
 
 Ends with 1 if anything was lost, twice or wrong, or took longer than it may.
 """
@@ -30,7 +30,7 @@ Scene = Callable[[int], AbstractContextManager[FaultRun]]
 MUTANTS = "mutants"
 
 
-def scenes(bundle: Path, kills: int) -> dict[str, Scene]:
+def scenes(bundle: Path, seconds: float) -> dict[str, Scene]:
     """By name."""
 
     @contextmanager
@@ -54,7 +54,7 @@ def scenes(bundle: Path, kills: int) -> dict[str, Scene]:
         asleep_for(rng.choice([ASLEEP_S, FENCED_S]))(run)
 
     return {
-        "kills": lambda seed: workers(seed, 3, lambda run, rng: fault_scenes.kills(run, rng, kills)),
+        "kills": lambda seed: workers(seed, 3, lambda run, rng: fault_scenes.kills(run, rng, seconds)),
         "places": lambda seed: workers(seed, 3, fault_scenes.places),
         "zombie": lambda seed: workers(seed, 3, sleeper, is_begun=False),
         "takeover": lambda seed: workers(seed, 6, fault_scenes.takeover),
@@ -73,14 +73,14 @@ def main() -> None:
     """Run; the page is written after every scene."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="runs of each scene")
-    parser.add_argument("--kills", type=int, default=20, help="kills in each run of the scene `kills`")
+    parser.add_argument("--seconds", type=float, default=30, help="how long a run of the scene `kills` lasts")
     parser.add_argument("--long", type=int, default=0, metavar="N", help="runs with an outage of two minutes")
     parser.add_argument("--only", action="append", help="a scene, or `mutants`; may be repeated")
     asked = parser.parse_args()
     is_well = True
     with tempfile.TemporaryDirectory() as folder:
         bundle = write_bundle(Path(folder) / "test")
-        for name, scene in scenes(bundle, asked.kills).items():
+        for name, scene in scenes(bundle, asked.seconds).items():
             runs = asked.long if name == "down long" else asked.seeds
             if runs and (not asked.only or name in asked.only):
                 told = Told(soak_page.today())

@@ -97,10 +97,10 @@ def _write(kept: dict[str, dict]) -> None:
     told = {name: Told(**one) for name, one in kept["scenes"].items()}
     lines = [
         "# What faults did to workers", "",
-        "Written by `make soak SEEDS=… KILLS=… LONG=…` on two shared cores, a real Apache Kafka 4.4.0. Every run holds",
-        "what a reader of committed records saw against an oracle without Kafka: predictions and their values, alerts,",
-        "dead letters, order, committed offsets. Seconds: from the fault, or from the broker's return, until scans",
-        "published since were answered in every partition that had answers.", "",
+        "Written by `make soak SEEDS=… SECONDS=… LONG=…` on two shared cores, a real Apache Kafka 4.4.0. Every run",
+        "holds what a reader of committed records saw against an oracle without Kafka: predictions and their",
+        "values, alerts, dead letters, order, committed offsets. Seconds: from the fault, or from the broker's return,",
+        "until scans published since were answered in every partition that had answers.", "",
         "| fault | times | p50 | p95 | longest | p95 at most |", "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]  # fmt: skip
     for what, times in [(what, times) for one in told.values() for what, times in one.seconds.items()]:

@@ -55,9 +55,10 @@ def line(
             yield kafka, run
 
 
-def kills(run: FaultRun, rng: random.Random, count: int) -> None:
-    """The only worker is killed at any moment and started again, `count` times."""
-    for _ in range(count):
+def kills(run: FaultRun, rng: random.Random, seconds: float) -> None:
+    """The only worker is killed at any moment and started again, over and over."""
+    ends_s = time.monotonic() + seconds
+    while time.monotonic() < ends_s:
         run.wait_s(rng.uniform(0.0, 0.6))
         run.restart()
 

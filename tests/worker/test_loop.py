@@ -9,12 +9,14 @@ from support.bundles import write_bundle
 
 from models.runtime import Predictor
 from worker.health import Health
-from worker.loop import PIECE_BYTES, Loop, pieces
+from worker.loop import Loop
 from worker.metrics import Metrics
+from worker.pieces import pieces
 from worker.pipeline import Pipeline
 from worker.records import DeadLetter, Origin, Polled, Processed, RawRecord, ScanBlock
 from worker.stages.decode import ScanDecoder
 
+PIECE_BYTES = 300
 SIZES = st.lists(st.none() | st.sampled_from([0, 1, PIECE_BYTES // 3, PIECE_BYTES - 1, PIECE_BYTES]), max_size=20)
 
 
@@ -24,7 +26,7 @@ def test_pieces_are_the_poll_and_none_has_a_record_too_many(sizes: list[int | No
         RawRecord(Origin(("t", 0), offset), None, None if size is None else bytes(size))
         for offset, size in enumerate(sizes)
     ]
-    found = list(pieces(poll))
+    found = list(pieces(poll, PIECE_BYTES))
     assert [record for piece in found for record in piece] == poll
     for piece in found:
         assert piece
@@ -109,4 +111,4 @@ def test_a_slow_commit_does_not_make_turns_smaller(tmp_path: Path) -> None:
 
 
 def test_a_slow_model_makes_turns_as_small_as_they_must_be(tmp_path: Path) -> None:
-    assert limits(tmp_path, per_poll_s=0.0, per_record_s=0.1)[-1] == Loop.TURN_S / 0.1
+    assert limits(tmp_path, per_poll_s=0.0, per_record_s=0.05)[-1] == Loop.TURN_S / 0.05

@@ -1,6 +1,6 @@
 """Bytes to scans: one float32 row a scan, in the order of the model's sensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from models.errors import MessageError
 from models.frames import ScanFrame, decode_frames, sensor_set
-from models.messages import ScanRows, SensorScan, decode_scan
+from models.messages import SensorScan
+from models.scan_reader import ReadScan, ScanReader
 from models.strand_window import missing_of
 from worker.records import DeadLetter, FrameBlock, Origin, RawRecord, ScanBlock
 
@@ -25,36 +26,25 @@ class ScanDecoder:
 
     Args:
         sensors: names, in the order of the model.
-        decode: reads one.
+        read: reads one that is not in JSON; None for JSON.
     """
 
-    def __init__(self, sensors: Sequence[str], decode: Callable[[bytes | None], SensorScan] = decode_scan) -> None:
-        self._rows = ScanRows(sensors)
-        self._decode = decode
+    def __init__(self, sensors: Sequence[str], read: ReadScan | None = None) -> None:
+        self._reader = ScanReader(sensors, read)
 
     def decode(self, records: Sequence[RawRecord]) -> tuple[ScanBlock, list[DeadLetter]]:
         """See `Decoder`."""
-        decode = self._decode
+        found, rows, unknown = self._reader.read([record.value for record in records])
+        origins: list[Origin] = []
         scans: list[SensorScan] = []
-        places: list[int] = []
-        dead: dict[int, DeadLetter] = {}
-        for place, record in enumerate(records):
-            try:
-                scans.append(decode(record.value))
-            except MessageError as error:
-                dead[place] = _dead(record, error)
+        dead: list[DeadLetter] = []
+        for record, one in zip(records, found, strict=True):
+            if isinstance(one, MessageError):
+                dead.append(_dead(record, one))
             else:
-                places.append(place)
-        rows, unknown = self._rows.read(scans)
-        too_large = np.isinf(rows).any(axis=1)
-        if too_large.any():
-            for index in np.flatnonzero(too_large).tolist():
-                dead[places[index]] = _dead(records[places[index]], self._rows.too_large(scans[index]))
-            kept = np.flatnonzero(~too_large).tolist()
-            scans, places = [scans[index] for index in kept], [places[index] for index in kept]
-            rows, unknown = self._rows.read(scans)
-        block = ScanBlock([records[place].origin for place in places], scans, rows, missing_of(rows), unknown)
-        return block, [dead[place] for place in sorted(dead)]
+                origins.append(record.origin)
+                scans.append(one)
+        return ScanBlock(origins, scans, rows, missing_of(rows), unknown), dead
 
 
 class FrameDecoder:

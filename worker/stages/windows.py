@@ -177,7 +177,8 @@ class Windows:
             return
         self._swept[partition] = self._cell(origin)
         strands = self._partitions.get(partition, {})
-        for strand_id in [s for s, strand in strands.items() if origin.offset - strand.last_offset > self._evict_after]:
+        silent = [s for s, strand in strands.items() if origin.offset - strand.last_offset > self._evict_after]
+        for strand_id in sorted(silent):  # the order of their first scans is another after a refill
             last = strands.pop(strand_id).timeline.last_ms
             why = f"no scan in the last {self._evict_after} records of its partition"
             yield GivenUp(origin, strand_id, last or 0, why, is_evicted=True)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.messages import SensorScan
@@ -105,6 +105,9 @@ def told(entries: Iterable[DueWindow | GivenUp]) -> list[object]:
     ),
     cut=st.integers(0, 120),
     holes=st.integers(1, 3),
+)
+@example(  # two fall silent at once, and stand in another order after a refill
+    scans=[(0, "p.c.rare", 500), (0, "p.c.b", 500), (0, "p.c.rare", 9000), *[(0, "p.c.a", 500)] * 7], cut=3, holes=3
 )
 def test_refilled_windows_go_on_as_if_nothing_had_happened(
     scans: list[tuple[int, str, int]], cut: int, holes: int
