@@ -33,8 +33,8 @@ PACKED_SCANS = 2_000_000
 WARM = STRANDS * 260
 """Scans after which every window is full, and time counts."""
 
-SCANS_OF_EVERY_ONE = 64 * 500
-"""Where each makes a prediction: 240 of the 500 of each strand warm up, and a poll of a thousand is told at once."""
+SCANS_OF_EVERY_ONE = 64 * 1000
+"""Where each makes a prediction: 240 of the 1,000 of each strand warm up, and a poll of 1,500 is told at once."""
 
 
 @dataclass
