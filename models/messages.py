@@ -8,7 +8,7 @@ stand in `models/schemas/`; a test holds them to these types.
 import re
 from collections.abc import Sequence as Ordered
 from operator import itemgetter
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Protocol, get_args
 
 import msgspec
 import numpy as np
@@ -62,6 +62,30 @@ class SensorScan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     heat_id: str | None = None
     strand_position_m: float | None = None
     quality: dict[str, Quality] = {}
+
+
+class ScanFacts(Protocol):
+    """What is known of a scan beside its values."""
+
+    @property
+    def strand_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def event_time_ms(self) -> int:
+        """When it was taken."""
+
+    @property
+    def seq(self) -> int | None:
+        """Its number in its strand."""
+
+    @property
+    def heat_id(self) -> str | None:
+        """The heat that was cast."""
+
+    @property
+    def strand_position_m(self) -> float | None:
+        """What had been cast of the strand."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):

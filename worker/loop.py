@@ -10,7 +10,8 @@ from worker.pipeline import Pipeline
 from worker.records import Polled, Processed
 
 PIECE_BYTES = 2 << 20
-"""Of a poll that is answered at once: all of it in JSON, some 26,000 scans in frames, where it may be a million."""
+"""Of a poll that is answered at once: all of it with scans of 20 sensors in JSON; of 2,000 frames, which may hold two
+million scans, some 26,000 scans."""
 
 
 class RecordSource(Protocol):
@@ -52,7 +53,7 @@ class Loop:
     """Turns until told to stop: poll, process, publish, commit."""
 
     POLL_LIMIT = 2000
-    """With every twentieth scan due, the hundred windows that the model's weights are fetched into the caches for."""
+    """Decoding and the model take the processor's caches from each other, in longer turns less often."""
     FIRST_LIMIT = 50
     IDLE_WAIT_S = 0.05
     BUSY_WAIT_S = 0.002

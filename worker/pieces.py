@@ -1,4 +1,4 @@
-"""Records in parts of so many bytes: what goes through a stage at once should fit the processor's caches."""
+"""A poll in parts of so many bytes, for what should not be done with all of it at once."""
 
 from collections.abc import Iterator, Sequence
 

@@ -12,7 +12,7 @@ offsets are done once that is acknowledged. `worker.loop` turns it between a sou
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -27,13 +27,14 @@ from worker.records import (
     AlertState,
     Batch,
     DeadLetter,
-    DueWindow,
+    FrameBlock,
     GivenUp,
     Outgoing,
     Partition,
     PartitionState,
     Processed,
     RawRecord,
+    ScanBlock,
     Scored,
 )
 from worker.stages.alerts import Alerts
@@ -48,7 +49,7 @@ WINDOWS_UNDER_WAY = 512
 """So many that code and data of a stage stay in the processor's caches while it runs, and no more."""
 
 DECODED_BYTES = 256 << 10
-"""Of a poll that is decoded at once: some 300 scans in JSON, which windows then find in the processor's caches."""
+"""Of a poll that is decoded at once: some 300 scans of 20 sensors, which windows find in the processor's caches."""
 
 Clock = Callable[[], float]
 UnderWay = deque[tuple[Batch, Callable[[], Answered]]]
@@ -96,20 +97,14 @@ class Pipeline:
         """Take records in log order through all stages."""
         outgoing: list[Outgoing] = []
         under_way: UnderWay = deque()
-        begun, batching, apart = time.perf_counter(), 0.0, 0.0
-        for entry in self._advance(records, outgoing):
-            if self._batcher.is_full:
-                full_at = time.perf_counter()
-                self._begin(under_way)
-                if len(under_way) >= self._most_under_way:
-                    outgoing += self._finish(under_way, at_most=self._most_under_way // 2)
-                apart += time.perf_counter() - full_at
-            added_at = time.perf_counter()
-            self._batcher.add(entry)
-            batching += time.perf_counter() - added_at
-        apart += self._tally.seconds["decode"]
-        self._tally.seconds["windows"] += time.perf_counter() - begun - apart - batching
-        self._tally.seconds["batch"] += batching
+        for piece in pieces(records, DECODED_BYTES):
+            begun = time.perf_counter()
+            block, dead = self._decoder.decode(piece)
+            begun = self._tally.spent("decode", begun)
+            outgoing += [self._dead_letter(letter) for letter in dead]
+            self._metrics.unknown_values.inc(block.unknown_values)
+            self._tally.spent("encode", begun)
+            outgoing += self._collect(block, under_way)
         self._begin(under_way)
         outgoing += self._finish(under_way, at_most=0)
         self._tally.tell(self._windows.outcomes)
@@ -171,15 +166,23 @@ class Pipeline:
             self._metrics.strands_silent.set(sum(newest - last > self._max_gap_s * 1000 for last in last_ms))
             self._metrics.event_time_lag.set(self._wall_clock() - newest / 1000)
 
-    def _advance(self, records: Sequence[RawRecord], outgoing: list[Outgoing]) -> Iterator[DueWindow | GivenUp]:
-        """What comes of windows, piece by piece; dead letters go out at once."""
-        for piece in pieces(records, DECODED_BYTES):
-            begun = time.perf_counter()
-            block, dead = self._decoder.decode(piece)
-            self._tally.spent("decode", begun)
-            outgoing += [self._dead_letter(letter) for letter in dead]
-            self._metrics.unknown_values.inc(block.unknown_values)
-            yield from self._windows.advance(block)
+    def _collect(self, block: ScanBlock | FrameBlock, under_way: UnderWay) -> list[Outgoing]:
+        """Take scans through their windows into batches; what comes of the batches that are finished on the way."""
+        outgoing: list[Outgoing] = []
+        begun, batching, apart = time.perf_counter(), 0.0, 0.0
+        for entry in self._windows.advance(block):
+            if self._batcher.is_full:
+                full_at = time.perf_counter()
+                self._begin(under_way)
+                if len(under_way) >= self._most_under_way:
+                    outgoing += self._finish(under_way, at_most=self._most_under_way // 2)
+                apart += time.perf_counter() - full_at
+            added_at = time.perf_counter()
+            self._batcher.add(entry)
+            batching += time.perf_counter() - added_at
+        self._tally.seconds["windows"] += time.perf_counter() - begun - apart - batching
+        self._tally.seconds["batch"] += batching
+        return outgoing
 
     def _begin(self, under_way: UnderWay) -> None:
         batch = self._batcher.take()

@@ -16,7 +16,7 @@ import msgspec
 from models.alerting import Severity, Transition
 from models.errors import DeadLetterReason
 from models.frames import MAX_SCANS, ScanFrame
-from models.messages import SensorScan
+from models.messages import ScanFacts
 from models.windows import Float32Array
 
 Partition = tuple[str, int]
@@ -80,7 +80,7 @@ class ScanBlock:
     """
 
     origins: Sequence[Origin]
-    scans: Sequence[SensorScan]
+    scans: Sequence[ScanFacts]
     rows: Float32Array
     missing: Sequence[int]
     unknown_values: int

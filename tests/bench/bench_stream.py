@@ -34,7 +34,7 @@ WARM = STRANDS * 260
 """Scans after which every window is full, and time counts."""
 
 SCANS_OF_EVERY_ONE = 64 * 1000
-"""Where each makes a prediction: 240 of the 1,000 of each strand warm up, and a poll of 1,500 is told at once."""
+"""Where each makes a prediction: 240 of the 1,000 of each strand warm up, and what is done is told turn by turn."""
 
 
 @dataclass

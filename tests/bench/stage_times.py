@@ -2,7 +2,7 @@
 
 OMP_NUM_THREADS=1 python tests/bench/stage_times.py [STRIDE ...]
 
-Median over polls of a thousand scans, and the fastest tenth: on shared hardware the latter says more.
+Median over full polls, and the fastest tenth: on shared hardware the latter says more.
 """
 
 import os
@@ -24,12 +24,13 @@ from models import bundle as bundles
 from models.messages import SensorScan, encode
 from models.runtime import Predictor
 from worker.app import CPU_WINDOWS, batch_sizes
+from worker.loop import Loop
 from worker.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.records import Origin, RawRecord
 from worker.tally import STAGES
 
-STRANDS, POLL = 64, 1000
+STRANDS, POLL = 64, Loop.POLL_LIMIT
 STRIDES = (1, 20, stream_setup.NEVER)
 POLLS = {1: 20}
 MORE_POLLS = 80

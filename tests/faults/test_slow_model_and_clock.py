@@ -14,7 +14,7 @@ MUST_POLL_EVERY = '{"max.poll.interval.ms": "3000"}'
 @pytest.mark.extended
 @pytest.mark.parametrize("topics", [3], indirect=True)
 def test_a_slow_model_keeps_its_partitions(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
-    """A full poll of 1,000 records, half of them due, would take it longer than the group waits."""
+    """A full poll, half of them due, would take it longer than the group waits."""
     line = itertools.islice(uneven_line(41), 4000)
     with FaultRun(kafka_bootstrap, topics, bundle, line=line, per_s=5000, kafka__extra=MUST_POLL_EVERY) as run:
         run.wait_s(0.6)

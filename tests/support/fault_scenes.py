@@ -57,10 +57,11 @@ def line(
 
 def kills(run: FaultRun, rng: random.Random, seconds: float) -> None:
     """The only worker is killed at any moment and started again, over and over."""
-    ends_s = time.monotonic() + seconds
-    while time.monotonic() < ends_s:
+    ends_s, is_over = time.monotonic() + seconds, False
+    while not is_over:  # once at least
         run.wait_s(rng.uniform(0.0, 0.6))
         run.restart()
+        is_over = time.monotonic() >= ends_s
 
 
 def takeover(run: FaultRun, rng: random.Random) -> None:

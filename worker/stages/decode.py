@@ -8,14 +8,14 @@ import numpy as np
 
 from models.errors import MessageError
 from models.frames import ScanFrame, decode_frames, sensor_set
-from models.messages import SensorScan
+from models.messages import ScanFacts
 from models.scan_reader import ReadScan, ScanReader
 from models.strand_window import missing_of
 from worker.records import DeadLetter, FrameBlock, Origin, RawRecord, ScanBlock
 
 
 class Decoder(Protocol):
-    """Decodes the records of a poll; what cannot be used becomes a dead letter and harms nothing beside it."""
+    """Decodes many records at once; what cannot be used becomes a dead letter and harms nothing beside it."""
 
     def decode(self, records: Sequence[RawRecord]) -> tuple[ScanBlock | FrameBlock, list[DeadLetter]]:
         """Split records into usable scans and dead letters; both keep log order."""
@@ -36,7 +36,7 @@ class ScanDecoder:
         """See `Decoder`."""
         found, rows, unknown = self._reader.read([record.value for record in records])
         origins: list[Origin] = []
-        scans: list[SensorScan] = []
+        scans: list[ScanFacts] = []
         dead: list[DeadLetter] = []
         for record, one in zip(records, found, strict=True):
             if isinstance(one, MessageError):

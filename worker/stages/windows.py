@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.frames import ScanFrame
-from models.messages import SensorScan
+from models.messages import ScanFacts
 from models.strand_window import StrandWindow
 from models.windows import DUE, Outcome, Verdict, WindowRules
 from worker.records import DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
@@ -219,7 +219,7 @@ def _through(
 
 
 def _told(
-    origin: Origin, scan: SensorScan, window: StrandWindow, before: int | None, verdict: Verdict
+    origin: Origin, scan: ScanFacts, window: StrandWindow, before: int | None, verdict: Verdict
 ) -> Iterator[DueWindow | GivenUp]:
     if verdict.restarted and before is not None:
         yield GivenUp(origin, scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
@@ -231,7 +231,7 @@ def _exhaust(steps: Iterator[object]) -> None:
     deque(steps, maxlen=0)
 
 
-def _due_scan(origin: Origin, scan: SensorScan, window: StrandWindow) -> DueScan:
+def _due_scan(origin: Origin, scan: ScanFacts, window: StrandWindow) -> DueScan:
     return DueScan(
         origin=origin,
         strand_id=scan.strand_id,

@@ -107,7 +107,9 @@ def told(entries: Iterable[DueWindow | GivenUp]) -> list[object]:
     holes=st.integers(1, 3),
 )
 @example(  # two fall silent at once, and stand in another order after a refill
-    scans=[(0, "p.c.rare", 500), (0, "p.c.b", 500), (0, "p.c.rare", 9000), *[(0, "p.c.a", 500)] * 7], cut=3, holes=3
+    scans=[(0, "p.c.rare", 500), (0, "p.c.b", 500), (0, "p.c.rare", 9000), *[(1, "p.c.a", 500)] * 7, (0, "p.c.a", 500)],
+    cut=3,
+    holes=3,
 )
 def test_refilled_windows_go_on_as_if_nothing_had_happened(
     scans: list[tuple[int, str, int]], cut: int, holes: int
