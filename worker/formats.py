@@ -1,10 +1,10 @@
 """How scans are read and outputs written, as the settings want it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.errors import UsageError
-from models.messages import Alert, Prediction, SensorScan, encode
+from models.messages import Alert, Prediction, SensorScan, decode_alert, decode_prediction, encode
 from worker.settings import EncodingSettings, Settings
 from worker.stages.decode import Decoder, FrameDecoder, ScanDecoder
 from worker.stages.encode import Write
@@ -18,6 +18,13 @@ class Formats(NamedTuple):
 
     decoder: Decoder
     write: Write
+
+
+class OutputReaders(NamedTuple):
+    """What reads the worker's outputs back."""
+
+    prediction: Callable[[bytes], Prediction]
+    alert: Callable[[bytes], Alert]
 
 
 def registry_of(encoding: EncodingSettings) -> "Registry | None":
@@ -62,3 +69,17 @@ def formats(settings: Settings, sensors: Sequence[str]) -> Formats:
         return predictions.write(message) if isinstance(message, Prediction) else alerts.write(message)
 
     return Formats(decoder, write)
+
+
+def output_readers(settings: Settings) -> OutputReaders:
+    """Those of the settings.
+
+    Raises:
+        UsageError: as `registry_of`.
+    """
+    registry = registry_of(settings.encoding) if settings.encoding.output == "avro" else None
+    if registry is None:
+        return OutputReaders(decode_prediction, decode_alert)
+    from models.avro import AvroReader
+
+    return OutputReaders(AvroReader(Prediction, registry.schema).read, AvroReader(Alert, registry.schema).read)

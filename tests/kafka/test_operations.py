@@ -4,11 +4,15 @@ import json
 import subprocess
 import sys
 
+import pytest
 from support.bundles import RULES
 from support.kafka_broker import Topics
 from support.kafka_io import at_least, publish_scans, read_back
 from support.lines import due_scans, steady
+from support.schema_registry import SchemaRegistry
 from support.workers import running
+
+from models.messages import SensorScan
 
 
 def worker(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -68,15 +72,23 @@ def test_every_metric_with_something_to_measure_is_measured(
         assert started.terminate()[0] == 0
 
 
-def test_watch_prints_alerts_of_a_running_worker(kafka_bootstrap: str, topics: Topics, env: dict[str, str]) -> None:
-    from models.messages import SensorScan
-
+@pytest.mark.parametrize("output", ["json", "avro"])
+def test_watch_prints_alerts_of_a_running_worker(
+    kafka_bootstrap: str, topics: Topics, env: dict[str, str], output: str
+) -> None:
     hot = [
         SensorScan(
             strand_id="p1.c1.s0", event_time_ms=1_764_000_000_000 + n * 500, values={"mould_tc_upper_left_c": 2.0}
         )
         for n in range(20)
     ]
+    with SchemaRegistry() as registry:
+        registered = {"OUTPUT": output, "SCHEMA_REGISTRY_URL": registry.url}
+        env = env | {f"STRANDWATCH_ENCODING__{name}": value for name, value in registered.items()}
+        _watched(kafka_bootstrap, topics, env, hot)
+
+
+def _watched(bootstrap: str, topics: Topics, env: dict[str, str], hot: list[SensorScan]) -> None:
     with running(env) as started:
         started.wait_ready()
         watching = subprocess.Popen(
@@ -85,7 +97,7 @@ def test_watch_prints_alerts_of_a_running_worker(kafka_bootstrap: str, topics: T
         try:
             assert watching.stdout is not None
             assert "watching" in watching.stdout.readline()
-            publish_scans(kafka_bootstrap, topics.sensors, hot)
+            publish_scans(bootstrap, topics.sensors, hot)
             line = watching.stdout.readline()
             assert "open" in line
             assert "p1.c1.s0 sticker" in line

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable
 
-from models.errors import UsageError
-from models.messages import decode_alert, decode_prediction
 from worker.demo.screen import Screen
+from worker.formats import output_readers
 from worker.kafka.reader import Reader
 from worker.settings import Settings
 
@@ -16,12 +15,11 @@ def watch(settings: Settings, seconds: float | None, should_stop: Callable[[], b
     """Show strands and alerts from now on, for some seconds or until told to stop.
 
     Raises:
-        UsageError: outputs are not in JSON.
+        UsageError: outputs in Avro, and the extra `avro` is not installed.
         StartupError: the broker does not answer, or a topic is missing.
+        DeliveryError: the registry does not answer.
     """
-    if settings.encoding.output != "json":
-        raise UsageError(f"expected outputs in JSON to watch, got {settings.encoding.output} at encoding.output")
-    topics = settings.topics
+    topics, read = settings.topics, output_readers(settings)
     screen = Screen(f"{settings.kafka.bootstrap_servers}: {topics.predictions}, {topics.alerts}")
     count = 0
     screen.footer = lambda: f"{count} predictions read; Ctrl-C ends"
@@ -31,7 +29,7 @@ def watch(settings: Settings, seconds: float | None, should_stop: Callable[[], b
         while not should_stop() and (ends is None or time.monotonic() < ends):
             for topic, value in reader.read(_WAIT_S):
                 if topic == topics.alerts:
-                    screen.take_alert(decode_alert(value))
+                    screen.take_alert(read.alert(value))
                 else:
                     count += 1
-                    screen.take_prediction(decode_prediction(value))
+                    screen.take_prediction(read.prediction(value))
