@@ -20,12 +20,12 @@ from models.errors import MessageError
 from models.messages import (
     MAX_SCAN_BYTES,
     ScanFacts,
-    ScanRows,
     SensorScan,
     decode_scan,
     is_strand_id,
     no_strand_id,
 )
+from models.scan_rows import ScanRows
 from models.windows import Float32Array
 
 ReadScan = Callable[[bytes | None], SensorScan]

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from models.frames import MAX_PERIOD_MS, ScanFrame, encode_frame, sensor_set
-from models.messages import ScanRows
+from models.scan_rows import ScanRows
 from trainer.dirt.stream import Arrival
 
 WAIT_MS = 30_000

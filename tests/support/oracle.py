@@ -13,7 +13,8 @@ from support.uneven_line import Published
 
 from models.alerting import AlertMachine, Transition, alert_id
 from models.manifest import Manifest
-from models.messages import Alert, Prediction, SensorScan, scan_row
+from models.messages import Alert, Prediction, SensorScan
+from models.scan_rows import scan_row
 from models.windows import Float32Array, Outcome, StrandTimeline
 
 Answer = Callable[[Float32Array], Float32Array]

@@ -21,7 +21,8 @@ import numpy as np
 from models.encodings import Encoding
 from models.errors import MessageError
 from models.frames import decode_frame, sensor_set
-from models.messages import SensorScan, decode_scan, scan_row
+from models.messages import SensorScan, decode_scan
+from models.scan_rows import scan_row
 from models.windows import Outcome, StrandTimeline, WindowRules
 from trainer.datasets.importers.names import slug
 from trainer.datasets.records import SequenceData
