@@ -49,11 +49,9 @@ class Committer:
         self._bootstrap, self._sensors = bootstrap, sensors
         threading.Thread(target=self._work, daemon=True).start()  # a call may hang once the broker is gone
 
-    def _producer(self) -> Producer:
+    def _producer(self, **more: int) -> Producer:
         name = f"{self.group_id}-0"
-        producer = Producer(
-            {"bootstrap.servers": self._bootstrap, "transactional.id": name, "retry.backoff.ms": 1, "log_level": 0}
-        )
+        producer = Producer({"bootstrap.servers": self._bootstrap, "transactional.id": name, "log_level": 0, **more})
         producer.init_transactions(30)
         return producer
 
@@ -65,7 +63,9 @@ class Committer:
 
     def _work(self) -> None:
         with suppress(KafkaException):  # the broker is gone
-            producer, consumer = self._producer(), self._consumer("read_committed")
+            # Commit after commit; whoever waits longer, for a broker that ends what was open, must not ask so often.
+            producer = self._producer(**{"retry.backoff.ms": 1})
+            consumer = self._consumer("read_committed")
             consumer.committed([TopicPartition(self._sensors, 0)], 30)  # has a coordinator, or `send_offsets` may hang
             group = consumer.consumer_group_metadata()
             while not self.is_over.is_set():
