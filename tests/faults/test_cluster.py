@@ -8,12 +8,14 @@ from support import fault_scenes
 pytestmark = [pytest.mark.extended, pytest.mark.kafka(own=True), pytest.mark.timeout(300)]
 
 
+@pytest.mark.alone
 def test_every_role_of_three_is_killed_once(bundle: Path) -> None:
     with fault_scenes.line(3, 3, bundle, seed=51) as (kafka, run):
         fault_scenes.every_role(kafka, run)
         run.finish(120)
 
 
+@pytest.mark.alone
 def test_all_of_three_are_stopped_and_started_in_turn(bundle: Path) -> None:
     with fault_scenes.line(3, 3, bundle, seed=52) as (kafka, run):
         fault_scenes.rolling(kafka, run)
