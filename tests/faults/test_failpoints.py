@@ -83,3 +83,17 @@ def test_commits_that_take_a_second_while_others_come_and_go(
         run.wait_for_progress(time.monotonic(), "another has joined, commits of a second")
         run.stop(1)
         run.finish()
+
+
+def test_one_that_leaves_as_the_group_changes_leaves_in_peace(
+    kafka_bootstrap: str, topics: Topics, bundle: Path
+) -> None:
+    """Its last commit comes to nothing; what that was of is read by the next owner, to whom it hands over."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=27) as run:
+        run.restart(MUTANT="last_commit_void")
+        run.start(slot=1)
+        run.wait_for(r'"partitions": {"', slot=1)
+        leaving = run.worker()
+        run.stop(0)
+        assert leaving.events("partitions handed over")
+        run.finish()

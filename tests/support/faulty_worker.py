@@ -291,6 +291,22 @@ def slow_commit() -> None:
     replace(transactional_producer.TransactionalProducer, "commit", make)
 
 
+def last_commit_void() -> None:
+    """Nothing is wrong but the group, which has changed when a worker that leaves commits."""
+
+    def make(close: Callable[..., bool]) -> Callable[..., bool]:
+        def late(self: Any, budget_s: float) -> bool:
+            def refused(*_: Any) -> None:
+                raise transactional_producer.TransactionError("abort", "the group has changed")
+
+            transactional_producer.TransactionalProducer.send_offsets = refused
+            return close(self, budget_s)
+
+        return late
+
+    replace(exactly_once.ExactlyOnceSink, "close", make)
+
+
 def slow_model() -> None:
     """Nothing is wrong but that each window takes 10 ms."""
 
@@ -332,7 +348,9 @@ MUTANTS: dict[str, Patch] = {
     )
 }  # fmt: skip
 
-OTHERS: tuple[Patch, ...] = (clock_jumps, leave_former_open, slow_commit, slow_model, slow_refill, trusts_its_producer)
+OTHERS: tuple[Patch, ...] = (
+    clock_jumps, last_commit_void, leave_former_open, slow_commit, slow_model, slow_refill, trusts_its_producer,
+)  # fmt: skip
 """Slowed, or without a remedy: nothing that an oracle of one model could tell."""
 
 PLACES: dict[str, tuple[Any, str, bool]] = {

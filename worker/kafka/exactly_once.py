@@ -150,6 +150,7 @@ class ExactlyOnceSink:
         """Commit what is under way; says whether that was done. The budget is the client's own.
 
         What a void transaction was made of is not under way: the next owner reads it, as it does what was never read.
+        One may become so here, when the group has changed meanwhile.
         """
         del budget_s
         is_done = True
@@ -158,7 +159,7 @@ class ExactlyOnceSink:
             if self._void is None and self._made.reached:
                 self._commit()
         except TransactionError as error:
-            is_done = False
+            is_done = error.remedy == "abort"
             log.warning("not committed; its records will be read again", why=str(error))
         if self._has_joined and self._producer.is_open:
             with suppress(TransactionError):
