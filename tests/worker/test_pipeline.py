@@ -1,6 +1,6 @@
 """The stages together, cut anywhere: a worker that takes over goes on to the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,14 @@ from worker.pipeline import Pipeline
 from worker.records import Origin, Outgoing, PartitionState, RawRecord
 
 PARTITION = ("t", 0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_pieces() -> Iterator[None]:
+    """A few records are decoded at once, so that what these tests take at once is of many pieces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "DECODED_BYTES", 300)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +88,7 @@ def test_batches_side_by_side_make_the_same_bytes(
     found = [out for part in range(0, len(log), parts) for out in worker.process(log[part : part + parts]).outgoing]
     worker.close()
     expected = [out for outgoing in undisturbed(predictor, log) for out in outgoing]
-    for is_dead in (False, True):  # dead letters come first of a poll
+    for is_dead in (False, True):  # dead letters come first of what is decoded at once
         assert [out for out in found if (out.destination == "dead_letters") == is_dead] == [
             out for out in expected if (out.destination == "dead_letters") == is_dead
         ]
