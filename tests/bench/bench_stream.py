@@ -29,10 +29,10 @@ PARTITIONS = 4
 STRANDS, MANY_STRANDS = 64, 10_000
 EVERY = 20
 SCANS = 200_000
-SCANS_OF_NONE = 400_000
+SCANS_OF_NONE = 800_000
 """Where none is due, and a second is soon over."""
 
-PACKED_SCANS = 2_000_000
+PACKED_SCANS = 5_000_000
 WARM = STRANDS * 260
 """Scans after which every window may be full: if no prediction is for want of scans any more, time counts."""
 
@@ -94,7 +94,7 @@ def _measured(bootstrap: str, folder: Path) -> Found:
             found.take(f"infer, {size}", (rate + before[size]) / 2)
         both = _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE, cores={BROKER_CORE, WORKER_CORE})
         found.take("every scan, two cores", both.windows)
-        packed_20th = _worker(bootstrap, names, packed, bundles[EVERY], SCANS, encoding__input="packed")
+        packed_20th = _worker(bootstrap, names, packed, bundles[EVERY], 2 * SCANS, encoding__input="packed")
         found.take("every 20th, packed", packed_20th.scans)
         every_20th = _worker(bootstrap, names, few, bundles[EVERY], SCANS)
         found.take("every 20th", every_20th.scans)

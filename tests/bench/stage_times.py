@@ -74,13 +74,14 @@ def _seconds(metrics: Metrics) -> dict[str, float]:
 
 
 def _polls(predictor: Predictor, count: int) -> Iterator[list[RawRecord]]:
-    """Scans of all strands in turn; made a poll at a time, and freed as the worker's are."""
+    """Scans of all strands in turn, partition by partition as the client hands them out; freed as the worker's are."""
+    partitions = [("bench", number) for number in range(4)]
     names, rng = predictor.manifest.sensor_names, np.random.default_rng(0)
     patterns = [dict(zip(names, row, strict=True)) for row in np.round(rng.normal(0, 1, (200, len(names))), 3).tolist()]
     for first in range(0, count * POLL, POLL):
         yield [
             RawRecord(
-                Origin(("bench", number % STRANDS % 4), number),
+                Origin(partitions[number % STRANDS % 4], number),
                 b"",
                 encode(
                     SensorScan(
@@ -91,7 +92,7 @@ def _polls(predictor: Predictor, count: int) -> Iterator[list[RawRecord]]:
                     )
                 ),
             )
-            for number in range(first, first + POLL)
+            for number in sorted(range(first, first + POLL), key=lambda number: number % STRANDS % 4)
         ]
 
 
