@@ -80,7 +80,7 @@ _LATE = Verdict(Outcome.LATE)
 _USED = {
     (restarted, due): Verdict(Outcome.USED, restarted, due) for restarted in (False, True) for due in (False, True)
 }
-_ORDINARY, DUE = _USED[False, False], _USED[False, True]
+ORDINARY, DUE = _USED[False, False], _USED[False, True]
 
 
 class StrandTimeline:
@@ -104,7 +104,7 @@ class StrandTimeline:
             self.last_ms = event_time_ms
             self._rising_late = 0
             if event_time_ms < self._due_from_ms:
-                return _ORDINARY
+                return ORDINARY
             self._due_from_ms = self._next_due_ms(event_time_ms)
             return DUE
         return self._judge(event_time_ms, last)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from models.frames import ScanFrame
 from models.messages import ScanFacts
 from models.strand_window import StrandWindow
-from models.windows import DUE, Outcome, Verdict, WindowRules
+from models.windows import DUE, ORDINARY, Outcome, Verdict, WindowRules
 from worker.records import DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
 
 EVICT_AFTER_RECORDS = 100_000
@@ -54,7 +54,7 @@ class Windows:
         if isinstance(block, FrameBlock):
             yield from self._advance_frames(block)
             return
-        partition, sweep_at = None, 0
+        partition, sweep_at, ordinary = None, 0, 0
         strands: dict[str, _Strand] = {}
         for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
             if origin.partition != partition or origin.offset >= sweep_at:
@@ -66,9 +66,13 @@ class Windows:
             strand.last_offset = origin.offset
             before = strand.timeline.last_ms
             verdict = strand.push(scan.event_time_ms, row, origin.place(), missing)
+            if verdict is ORDINARY:
+                ordinary += 1
+                continue
             self.outcomes[verdict.outcome] += 1
             if verdict.due or verdict.restarted:
                 yield from _told(origin, scan, strand, before, verdict)
+        self.outcomes[Outcome.USED] += ordinary
 
     def drop(self, partition: Partition) -> None:
         """Forget a partition's strands: it belongs to another worker now."""
