@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from models.windows import Float32Array, Outcome, StrandTimeline, Verdict, WindowRules
+from models.windows import ORDINARY, Float32Array, Outcome, StrandTimeline, Verdict, WindowRules
 
 
 class StrandWindow:
@@ -39,10 +39,11 @@ class StrandWindow:
             missing: how many values it lacks, where that was counted for many rows at once.
         """
         verdict = self.timeline.observe(event_time_ms)
-        if verdict.outcome is not Outcome.USED:
-            return verdict
-        if verdict.restarted:
-            self._begin, self._missing = self._end, 0
+        if verdict is not ORDINARY:
+            if verdict.outcome is not Outcome.USED:
+                return verdict
+            if verdict.restarted:
+                self._begin, self._missing = self._end, 0
         end = self._end
         if end == 2 * self._length:
             end = self._go_back()
@@ -134,5 +135,8 @@ def _steps(count: int, period_ms: int) -> npt.NDArray[np.int64]:
 
 def missing_of(rows: Float32Array) -> list[int]:
     """How many values each of [scan, sensor] lacks."""
-    counts: list[int] = np.isnan(rows).sum(axis=1).tolist()
+    lacks = np.isnan(rows)
+    if not lacks.any():  # nearly always
+        return [0] * len(rows)
+    counts: list[int] = lacks.sum(axis=1).tolist()
     return counts

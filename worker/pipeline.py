@@ -108,8 +108,8 @@ class Pipeline:
         self._begin(under_way)
         outgoing += self._finish(under_way, at_most=0)
         self._tally.tell(self._windows.outcomes)
-        reached = {record.origin.partition: record.origin.offset + 1 for record in records}
-        return Processed(outgoing, reached, len(records))
+        last = {record.origin.partition: record.origin for record in records}
+        return Processed(outgoing, {place: origin.offset + 1 for place, origin in last.items()}, len(records))
 
     def close(self) -> None:
         """Leave what is not yet answered."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import stream_setup
-from peers import PEERS, PeerError
+from peers import PEERS, SCRIPT, Peer, PeerError
 from results import REPETITIONS, Absent, Row, row_paired, row_within
 from stream_setup import BROKER_CORE, NEVER, WORKER_CORE
 from support.kafka_broker import Topics
@@ -28,11 +28,11 @@ PROGRAMS = Path(__file__).with_name("stream_programs.py")
 PARTITIONS = 4
 STRANDS, MANY_STRANDS = 64, 10_000
 EVERY = 20
-SCANS = 200_000
 SCANS_OF_NONE = 800_000
 """Where none is due, and a second is soon over."""
 
 PACKED_SCANS = 5_000_000
+SCANS_OF_EVERY_20TH = 400_000
 WARM = STRANDS * 260
 """Scans after which every window may be full: if no prediction is for want of scans any more, time counts."""
 
@@ -81,28 +81,31 @@ def _measured(bootstrap: str, folder: Path) -> Found:
     found = Found()
     for _ in range(REPETITIONS):
         # What is held against each other one after the other: the machine's speed changes by the minute.
-        found.take("consume", _program("consume", bootstrap, few, SCANS)["per_s"])
-        found.take("decode", _program("decode", bootstrap, few, SCANS)["per_s"])
+        found.take("consume", _program("consume", bootstrap, few, SCANS_OF_NONE)["per_s"])
+        found.take("decode", _program("decode", bootstrap, few, SCANS_OF_NONE)["per_s"])
         found.take("none", _worker(bootstrap, names, few, bundles[NEVER], SCANS_OF_NONE).scans)
         found.take("many strands", _worker(bootstrap, names, many, bundles[NEVER], SCANS_OF_NONE).scans)
         none = _worker(bootstrap, names, packed, bundles[NEVER], PACKED_SCANS, encoding__input="packed")
         found.take("none, packed", none.scans)
-        found.take("script, none", _script(bootstrap, names, few, bundles[NEVER]))
+        script = SCRIPT.prepare()
+        _measure(found, "script, none", SCRIPT, script, [bootstrap, few, names.predictions, bundles[NEVER]], NEVER)
         before = _program("infer", bundles[1])
         found.take("every scan", _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE).windows)
         for size, rate in _program("infer", bundles[1]).items():
             found.take(f"infer, {size}", (rate + before[size]) / 2)
         both = _worker(bootstrap, names, few, bundles[1], SCANS_OF_EVERY_ONE, cores={BROKER_CORE, WORKER_CORE})
         found.take("every scan, two cores", both.windows)
-        packed_20th = _worker(bootstrap, names, packed, bundles[EVERY], 2 * SCANS, encoding__input="packed")
+        scans = 2 * SCANS_OF_EVERY_20TH
+        packed_20th = _worker(bootstrap, names, packed, bundles[EVERY], scans, encoding__input="packed")
         found.take("every 20th, packed", packed_20th.scans)
-        every_20th = _worker(bootstrap, names, few, bundles[EVERY], SCANS)
+        every_20th = _worker(bootstrap, names, few, bundles[EVERY], SCANS_OF_EVERY_20TH)
         found.take("every 20th", every_20th.scans)
         found.take("every 20th, windows", every_20th.windows / every_20th.scans)
-        exact = _worker(bootstrap, names, few, bundles[EVERY], SCANS, delivery="exactly_once")
+        exact = _worker(bootstrap, names, few, bundles[EVERY], SCANS_OF_EVERY_20TH, delivery="exactly_once")
         found.take("exactly once", exact.scans)
-        found.take("script", _script(bootstrap, names, few, bundles[EVERY]))
-        _measure_peers(found, [bootstrap, few, names.predictions, bundles[EVERY]])
+        job = [bootstrap, few, names.predictions, bundles[EVERY]]
+        _measure(found, "script", SCRIPT, script, job, EVERY)
+        _measure_peers(found, job)
         found.take("memory", _program("memory", 500)["bytes"] / 1000)
         found.take("ready", _seconds_to_ready(bootstrap, names))
     return found
@@ -113,16 +116,20 @@ def _measure_peers(found: Found, arguments: Sequence[object]) -> None:
         if name in found.absent:
             continue
         try:
-            python = peer.prepare()
-            with stream_setup.on_cores({WORKER_CORE}):
-                found.take(name, peer.rate(python, arguments, WARM))
+            _measure(found, name, peer, peer.prepare(), arguments, EVERY)
         except PeerError as error:
             found.absent[name] = str(error)
 
 
+def _measure(found: Found, name: str, peer: Peer, python: Path, arguments: Sequence[object], stride: int) -> None:
+    with stream_setup.on_cores({WORKER_CORE}):
+        found.take(name, peer.rate(python, arguments, STRANDS, stride))
+
+
 def _rows(found: Found) -> Iterator[Row | Absent]:
     values = found.values
-    best = max((name for name in values if name.startswith("infer, ")), key=found.median)
+    sizes = [name for name in values if name.startswith("infer, ")]
+    best = max(sizes, key=found.median)
     spent_s = zip(values["decode"], values["every 20th, windows"], values[best], strict=True)
     values["bound"] = [1 / (1 / decode + windows / infer) for decode, windows, infer in spent_s]
     by_ort, by_script = f"by ONNX Runtime at its best batch, {best[7:]}", "by a script that polls and predicts"
@@ -140,6 +147,9 @@ def _rows(found: Found) -> Iterator[Row | Absent]:
         ("on none, JSON", "none", "scans/s", by_script, "script, none", 5.0),
     ):
         yield row_paired(name, values[ours], unit, against, values[other], target)
+    for size in sizes:
+        name = f"ONNX Runtime alone, batch {size[7:]}"
+        yield row_paired(name, values[size], "windows/s", f"at batch {best[7:]}", values[best], None)
     yield from _peer_rows(found)
     yield row_within("memory of a strand with a full window", values["memory"], "kB", 60)
     yield row_within("start to ready, released default", values["ready"], "s", 3)
@@ -156,10 +166,6 @@ def _peer_rows(found: Found) -> Iterator[Row | Absent]:
         for peer in sorted(peers, key=found.median, reverse=True):
             wanted = target if peer == max(peers, key=found.median) else None
             yield row_paired(name, found.values[ours], "scans/s", f"by {peer}", found.values[peer], wanted)
-
-
-def _script(bootstrap: str, names: Topics, topic: str, bundle: Path) -> float:
-    return _program("script", bootstrap, topic, SCANS // 2, bundle, names.predictions, WARM)["per_s"]
 
 
 def _program(name: str, *arguments: object) -> dict[str, float]:

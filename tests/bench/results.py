@@ -1,7 +1,6 @@
 """What a benchmark finds: rows of one run, written as a page for people and as JSON for machines."""
 
 import json
-import os
 import platform
 import statistics
 from collections.abc import Callable, Sequence
@@ -10,9 +9,15 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from peers import PEERS
+
+from trainer.git import head_commit
+from trainer.profiling.machine import this_machine
+from worker.brokers.jars import KAFKA_VERSION
+
 FOLDER = Path(__file__).parent
 REPETITIONS = 5
-_VERSIONS = ("numpy", "scipy", "pyarrow", "torch", "onnxruntime-gpu", "confluent-kafka")
+_VERSIONS = ("numpy", "scipy", "pyarrow", "torch", "onnxruntime-gpu", "confluent-kafka", "msgspec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +105,21 @@ def write(rows: Sequence[Row], absent: Sequence[str], seconds: float) -> None:
         absent: what was not, and why.
         seconds: that it took.
     """
-    machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
-    )
-    versions = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
+    here = this_machine()
+    machine = f"{here.cores} cores of {here.processor}, {here.system} {platform.release()}"
+    ours = [f"{name} {version(name)}" for name in _VERSIONS]
+    others = sorted({peer.requirement.replace("==", " ") for peer in PEERS.values()})
+    versions = ", ".join([f"Python {platform.python_version()}", f"Apache Kafka {KAFKA_VERSION}", *ours, *others])
+    commit = head_commit()[:12]
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {date}, in {seconds:.0f} s: {machine}; {versions}. Shared, noisy hardware:",
-        f"medians of {REPETITIONS} repetitions with their range. What counts is the ratio, measured in one run; where",
-        "both were measured within a minute or two, it is the median of the repetitions' own ratios.",
+        f"Written by `make bench` on {date}, at {commit}, in {seconds:.0f} s: {machine};",
+        f"{versions}.",
+        "",
+        f"Shared, noisy hardware: medians of {REPETITIONS} repetitions with their range. What counts is the ratio,",
+        "measured in one run; where both were measured within minutes, it is the median of the repetitions' own.",
         "",
         "| what | median (range) | against | ratio | at least | reached |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -123,7 +132,7 @@ def write(rows: Sequence[Row], absent: Sequence[str], seconds: float) -> None:
         lines.append(f"| {one.name} | {span} | {one.against} | {one.ratio:.2f} | {target} | {reached} |")
     lines += ["", *(f"Not measured: {one}." for one in absent)] if absent else []
     (FOLDER / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = {"date": date, "machine": machine, "versions": versions, "rows": [asdict(one) for one in rows]}
-    found["absent"] = list(absent)
+    found = {"date": date, "commit": commit, "machine": machine, "versions": versions, "absent": list(absent)}
+    found["rows"] = [asdict(one) for one in rows]
     (FOLDER / "results.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print("\n".join(lines))

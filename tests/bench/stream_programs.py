@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +23,9 @@ from worker.pipeline import DECODED_BYTES
 from worker.records import Origin, RawRecord
 from worker.settings import KafkaSettings
 from worker.stages.decode import ScanDecoder
+
+FETCHED = 100_000
+"""Records after which the client has fetched ahead as far as it goes: 20,000 of each of four partitions."""
 
 
 def consume(bootstrap: str, topic: str, records: str) -> dict[str, float]:
@@ -60,7 +62,7 @@ def infer(bundle: str) -> dict[str, float]:
         windows = rng.normal(0, 1, (size, rules.length, len(predictor.manifest.sensors))).astype(np.float32)
         runs, began = 0, time.perf_counter()
         while (seconds := time.perf_counter() - began) < 0.4:
-            predictor.predict(windows)
+            predictor.run(windows)
             runs += 1
         found[str(size)] = runs * size / seconds
     return found
@@ -82,39 +84,6 @@ def memory(strands: str) -> dict[str, float]:
 
 def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def script(bootstrap: str, topic: str, records: str, bundle: str, output: str, warm: str) -> dict[str, float]:
-    """Poll and predict, as one writes it first: a deque of lists a strand, a prediction at every stride-th scan."""
-    predictor = Predictor(bundles.read(bundle), device="cpu", batch_sizes=(1,))
-    rules, names = predictor.manifest.window, predictor.manifest.sensor_names
-    consumer = _consumer(bootstrap, topic)
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
-    windows: dict[str, deque] = {}
-    counts: dict[str, int] = {}
-    began, warm_from, done, made = 0.0, int(warm), 0, 0
-    while done < int(records):
-        message = consumer.poll(1.0)
-        if message is None or message.error():
-            continue
-        done += 1
-        if done == warm_from:
-            began, made = time.perf_counter(), 0
-        scan = json.loads(message.value())
-        strand = scan["strand_id"]
-        window = windows.setdefault(strand, deque(maxlen=rules.length))
-        window.append([scan["values"].get(name, float("nan")) for name in names])
-        counts[strand] = counts.get(strand, 0) + 1
-        if len(window) == rules.length and counts[strand] % rules.stride == 0:
-            probabilities = predictor.predict(np.array([window], np.float32))[0]
-            answer = {"strand_id": strand, "event_time_ms": scan["event_time_ms"], "p": probabilities.tolist()}
-            producer.produce(output, json.dumps(answer), strand)
-            producer.poll(0)
-            made += 1
-    seconds = time.perf_counter() - began
-    producer.flush()
-    consumer.close()
-    return {"per_s": (done - warm_from) / seconds, "windows_per_s": made / seconds}
 
 
 def echo(bootstrap: str, topic: str, output: str) -> dict[str, float]:
@@ -141,11 +110,12 @@ def _consumer(bootstrap: str, topic: str) -> Consumer:
 
 
 def _consumed(bootstrap: str, topic: str, records: int, take: Callable[[list], None]) -> float:
-    """Records a second from the first poll that gave some to the last."""
+    """Records a second, from when as many lie fetched as will at the end."""
     consumer = _consumer(bootstrap, topic)
-    first, began = consumer.consume(Loop.POLL_LIMIT, 10.0), time.perf_counter()
-    count = 0
-    for messages in _polls(consumer, records - len(first)):
+    for messages in _polls(consumer, FETCHED):
+        take(messages)
+    count, began = 0, time.perf_counter()
+    for messages in _polls(consumer, records - FETCHED):
         take(messages)
         count += len(messages)
     seconds = time.perf_counter() - began
@@ -161,7 +131,7 @@ def _polls(consumer: Consumer, records: int) -> Iterator[list]:
 
 
 PROGRAMS: dict[str, Callable[..., dict[str, float]]] = {
-    program.__name__: program for program in (consume, decode, echo, infer, memory, script)
+    program.__name__: program for program in (consume, decode, echo, infer, memory)
 }
 
 if __name__ == "__main__":

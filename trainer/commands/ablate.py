@@ -52,7 +52,7 @@ def command(
         require_writable(folder)
 
     from trainer.datasets.dataset import Dataset
-    from trainer.experiments.ablation import load_ablation, run_ablation
+    from trainer.experiments.ablation import NOT_ASKED_FOR, load_ablation, run_ablation
     from trainer.experiments.ablation_page import table, write_page
     from trainer.experiments.ablation_results import differences
     from trainer.experiments.runs import RunLog
@@ -60,7 +60,8 @@ def command(
 
     loaded = load_ablation(ablation, Path(recipe).stem, config, Dataset.open(data), changes or [])
     for name, reason in loaded.left_out.items():
-        print(f"{name}: not made here, {reason}", file=sys.stderr)
+        if reason != NOT_ASKED_FOR:
+            print(f"{name}: not made here, {reason}", file=sys.stderr)
     kept = None if weights is None else Weights(weights)
     epochs = max(variant.config.num_epochs for variant in loaded.variants)
     with training_progress(epochs) as (on_epoch, on_step):

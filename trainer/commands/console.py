@@ -8,11 +8,14 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[float], None]
+AnySplit = Literal["train", "validation", "test", "all"]
+"""As `trainer.evaluation.traces.Scope`, which `--help` need not wait for."""
 
 
 @contextmanager

@@ -4,12 +4,12 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from models.errors import UsageError
-from trainer.commands.console import progress, require_writable, tell
+from trainer.commands.console import AnySplit, progress, require_writable, tell
 
 if TYPE_CHECKING:
     from models.bundle import Bundle
@@ -21,7 +21,7 @@ def command(
     data: Annotated[Path, typer.Option(help="Folder of a dataset.")],
     bundle: Annotated[str, typer.Option(help="A bundle's folder, or the name of a released one.")] = "current",
     split: Annotated[
-        Literal["train", "validation", "test", "all"],
+        AnySplit,
         typer.Option(help="Which sequences; `all` for a line the bundle was not trained on."),
     ] = "test",
     out: Annotated[Path | None, typer.Option(help="Write the report into this folder too.", show_default=False)] = None,

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainer.commands.console import progress, require_writable, tell
+from trainer.commands.console import AnySplit, progress, require_writable, tell
 
 if TYPE_CHECKING:
     from trainer.explanation.report import ExplanationReport
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="Folder of a dataset; windows of its test split are explained.")],
+    data: Annotated[Path, typer.Option(help="Folder of a dataset.")],
     out: Annotated[Path, typer.Option(help="Folder for explain.json, explain.md and examples/.")],
     bundle: Annotated[str, typer.Option(help="A bundle's folder, or the name of a released one.")] = "current",
+    split: Annotated[
+        AnySplit, typer.Option(help="Whose windows; all: of a dataset that nothing was trained on.")
+    ] = "test",
     windows: Annotated[
         int, typer.Option(min=1, max=100_000, help="Windows to explain, over all types of event.")
     ] = 160,
@@ -43,10 +46,10 @@ def command(
     dataset = Dataset.open(data)
     with progress("explaining", windows, "windows") as advance:
         explained = explain_windows(
-            load_model(loaded), loaded.manifest, dataset, count=windows, seed=seed, advance=advance
+            load_model(loaded), loaded.manifest, dataset, split=split, count=windows, seed=seed, advance=advance
         )
     explanation = summarize(explained, loaded.manifest, seed)
-    report = ExplanationReport(loaded.manifest, dataset.info, "test", windows, seed, explained, explanation)
+    report = ExplanationReport(loaded.manifest, dataset.info, split, windows, seed, explained, explanation)
     for path in write_report(report, out):
         print(f"wrote {path}", file=sys.stderr)
     tell(report.as_dict(), _sentences(report), as_json=as_json)

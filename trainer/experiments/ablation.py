@@ -33,6 +33,8 @@ ABLATIONS = Path(__file__).parents[1] / "ablations"
 _FIXED = ("seed", "targets", "validation_share")
 """Fields that say what is judged at all, and by how much of it."""
 
+NOT_ASKED_FOR = "not asked for"
+
 OnRun = Callable[[str | None, int, RunRow | None], None]
 """Called with the change (None: the recipe itself) and the seed before a run, and after it with its row."""
 
@@ -126,6 +128,7 @@ def load_ablation(
     variants, left_out = [Variant(None, "", "the recipe itself", config)], {}
     for name, (part, change) in changes.items():
         if wanted and name not in wanted:
+            left_out[name] = NOT_ASKED_FOR
             continue
         reason = _inapplicable(change, config, dataset)
         if reason is None:

@@ -3,6 +3,7 @@
 All are functions of the result alone: the same rows give the same bytes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,16 @@ def as_markdown(result: AblationResult) -> str:
     lines += [_row(change) for change in result.changes[1:]]
     if result.left_out:
         lines += ["", "Not made here:", ""]
-        lines += [f"- {name}: {reason}." for name, reason in result.left_out.items()]
+        lines += [f"- {', '.join(names)}: {reason}." for reason, names in by_reason(result.left_out).items()]
     return "\n".join([*lines, ""])
+
+
+def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names of the changes that were not made, by why not."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
 
 
 def table(result: AblationResult) -> list[str]:

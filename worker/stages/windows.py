@@ -13,7 +13,7 @@ from models.frames import ScanFrame
 from models.messages import ScanFacts
 from models.strand_window import StrandWindow
 from models.windows import DUE, ORDINARY, Outcome, Verdict, WindowRules
-from worker.records import DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
+from worker.records import PLACES, DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
 
 EVICT_AFTER_RECORDS = 100_000
 """A strand without a scan for this many offsets of its partition is forgotten: memory stays bounded."""
@@ -57,15 +57,15 @@ class Windows:
         partition, sweep_at, ordinary = None, 0, 0
         strands: dict[str, _Strand] = {}
         for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
-            if origin.partition != partition or origin.offset >= sweep_at:
+            offset = origin.offset
+            if origin.partition is not partition or offset >= sweep_at:
                 partition, sweep_at = origin.partition, self._next_cell_at(origin)
-                yield from self._give_up_broken(origin)
-                yield from self._sweep(origin)
+                yield from self._begin_cell(origin)
                 strands = self._partitions.setdefault(partition, {})
             strand = strands.get(scan.strand_id) or self._window(origin, scan.strand_id)
-            strand.last_offset = origin.offset
+            strand.last_offset = offset
             before = strand.timeline.last_ms
-            verdict = strand.push(scan.event_time_ms, row, origin.place(), missing)
+            verdict = strand.push(scan.event_time_ms, row, offset * PLACES, missing)
             if verdict is ORDINARY:
                 ordinary += 1
                 continue
@@ -138,9 +138,11 @@ class Windows:
         ]
 
     def _advance_frames(self, block: FrameBlock) -> Iterator[DueWindow | GivenUp]:
+        partition, sweep_at = None, 0
         for origin, frame, missing in zip(block.origins, block.frames, block.missing, strict=True):
-            yield from self._give_up_broken(origin)
-            yield from self._sweep(origin)
+            if origin.partition is not partition or origin.offset >= sweep_at:
+                partition, sweep_at = origin.partition, self._next_cell_at(origin)
+                yield from self._begin_cell(origin)
             window = self._window(origin, frame.strand_id)
             refused = 0
             for index, before, verdict in _through(window, origin, frame, missing):
@@ -166,6 +168,11 @@ class Windows:
 
     def _next_cell_at(self, origin: Origin) -> int:
         return (self._cell(origin) + 1) * self._cell_records
+
+    def _begin_cell(self, origin: Origin) -> Iterator[GivenUp]:
+        """What is due at a cell's first record; at any other it is nothing, and only takes time."""
+        yield from self._give_up_broken(origin)
+        yield from self._sweep(origin)
 
     def _give_up_broken(self, origin: Origin) -> Iterator[GivenUp]:
         for strand_id, last_ms in self._watched.pop(origin.partition, {}).items():

@@ -1,7 +1,7 @@
 """Other ways to do the worker's job, each in an environment of its own under `.venv-peers`, made when first asked for.
 
 python = peer.prepare()
-scans_a_second = peer.rate(python, [bootstrap, topic, output, bundle], first)
+scans_a_second = peer.rate(python, [bootstrap, topic, output, bundle], strands=64, stride=20)
 """
 
 import json
@@ -32,7 +32,8 @@ class Peer:
         program: file beside this one.
         arguments: of the program, before those of all.
         is_durable: whether its windows survive it.
-        scans: to measure, after the windows are full; it has a few seconds.
+        scans: to measure, after the windows are full; it has a few seconds, with durable windows for more than one of
+            the commits that make them so, which by default come every five seconds.
     """
 
     requirement: str
@@ -54,16 +55,17 @@ class Peer:
         _checked([str(_UV), "pip", "install", "--quiet", "--python", str(python), self.requirement, *shared])
         return python
 
-    def rate(self, python: Path, arguments: Sequence[object], first: int) -> float:
-        """Scans a second.
+    def rate(self, python: Path, arguments: Sequence[object], strands: int, stride: int) -> float:
+        """Scans a second, while every window is full.
 
         Args:
             python: of `prepare`.
             arguments: bootstrap, topic, topic of outputs, folder of the bundle.
-            first: scan from which time counts.
+            strands: of the topic.
+            stride: scans between two predictions.
 
         Raises:
-            PeerError: it failed.
+            PeerError: it failed, or answered other windows than it was asked to.
         """
         told = _checked(
             [
@@ -71,11 +73,15 @@ class Peer:
                 str(HERE / self.program),
                 *self.arguments,
                 *map(str, arguments),
-                str(first),
-                str(first + self.scans),
+                str(strands),
+                str(self.scans),
             ]
         )
-        return float(json.loads(told)["per_s"])
+        found = json.loads(told)
+        wanted = found["per_s"] / stride
+        if abs(found["answers_per_s"] - wanted) > 0.05 * wanted + 1:
+            raise PeerError(f"expected {wanted:.0f} windows answered a second, got {found['answers_per_s']:.0f}")
+        return float(found["per_s"])
 
 
 def _checked(command: Sequence[str]) -> str:
@@ -89,10 +95,13 @@ def _checked(command: Sequence[str]) -> str:
     return done.stdout
 
 
+SCRIPT = Peer(f"confluent-kafka=={version('confluent-kafka')}", "script_peer.py")
+"""What everybody writes first."""
+
 PEERS = {
     "Quix Streams, windows in a dict": Peer("quixstreams==3.28.1", "quix_peer.py", ("dict",)),
     "Quix Streams, durable windows": Peer(
-        "quixstreams==3.28.1", "quix_peer.py", ("state",), is_durable=True, scans=8000
+        "quixstreams==3.28.1", "quix_peer.py", ("state",), is_durable=True, scans=50_000
     ),
     "Bytewax, in batches": Peer("bytewax[kafka]==0.21.1", "bytewax_peer.py"),
 }

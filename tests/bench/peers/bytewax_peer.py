@@ -1,6 +1,6 @@
 """The job on Bytewax, in batches: windows in a dict beside it, all that are due in a batch predicted at once.
 
-python bytewax_peer.py BOOTSTRAP TOPIC OUTPUT BUNDLE FIRST LAST
+python bytewax_peer.py BOOTSTRAP TOPIC OUTPUT BUNDLE STRANDS SCANS
 """
 
 import json
@@ -15,14 +15,15 @@ from bytewax.testing import run_main
 from job import Job, Meter, answer
 
 
-def main(bootstrap: str, topic: str, output: str, bundle: str, first: str, last: str) -> None:
+def main(bootstrap: str, topic: str, output: str, bundle: str, strands: str, count: str) -> None:
     """Run until the meter ends it."""
-    job, meter = Job(bundle), Meter(int(first), int(last))
+    job = Job(bundle)
+    meter = Meter(int(strands), job.length, int(count))
 
     def batch(messages: list[Any]) -> Iterator[KafkaSinkMessage]:
         scans, windows = [], []
-        for message in messages:
-            scan = json.loads(message.value)
+        read = [json.loads(message.value) for message in messages]
+        for scan in read:
             window = job.due(scan)
             if window is not None:
                 scans.append(scan)
@@ -30,7 +31,7 @@ def main(bootstrap: str, topic: str, output: str, bundle: str, first: str, last:
         if windows:
             for scan, probabilities in zip(scans, job.predict(windows), strict=True):
                 yield KafkaSinkMessage(scan["strand_id"].encode(), json.dumps(answer(scan, probabilities)).encode())
-        meter.count(len(messages))
+        meter.count(read, len(windows))
 
     flow = Dataflow("peer")
     scans = op.input("scans", flow, KafkaSource([bootstrap], [topic], tail=True, batch_size=1000))

@@ -7,8 +7,8 @@ import json
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,24 +62,34 @@ def answer(scan: Scan, probabilities: list[float]) -> Scan:
 
 
 class Meter:
-    """Counts scans; at the last it prints scans a second as JSON, and ends the process.
+    """Counts scans and answers from when every strand's window is full; then it prints both a second, and ends.
+
+    The client hands out partition by partition, thousands of scans of each: how many came says little of whose.
 
     Args:
-        first: from which time counts.
-        last: at which it stops.
+        strands: how many there are.
+        length: scans of a window.
+        scans: to count.
     """
 
-    def __init__(self, first: int, last: int) -> None:
-        self._first, self._last = first, last
-        self._count, self._began_s = 0, 0.0
-        self._warm = 0
+    def __init__(self, strands: int, length: int, scans: int) -> None:
+        self._strands, self._length, self._scans = strands, length, scans
+        self._seen: Counter[str] = Counter()
+        self._full = self._count = self._answers = 0
+        self._began_s = 0.0
 
-    def count(self, scans: int = 1) -> None:
-        """So many more are done."""
-        self._count += scans
-        if not self._began_s and self._count >= self._first:
-            self._began_s, self._warm = time.perf_counter(), self._count
-        elif self._count >= self._last:
-            print(json.dumps({"per_s": (self._count - self._warm) / (time.perf_counter() - self._began_s)}))
+    def count(self, scans: Sequence[Scan], answers: int) -> None:
+        """These are done, and so many windows were answered."""
+        if self._full < self._strands:
+            for scan in scans:
+                self._seen[scan["strand_id"]] += 1
+                self._full += self._seen[scan["strand_id"]] == self._length
+            self._began_s = time.perf_counter()
+            return
+        self._count += len(scans)
+        self._answers += answers
+        if self._count >= self._scans:
+            seconds = time.perf_counter() - self._began_s
+            print(json.dumps({"per_s": self._count / seconds, "answers_per_s": self._answers / seconds}))
             sys.stdout.flush()
             os._exit(0)  # none of them ends at once by itself

@@ -1,6 +1,6 @@
 """The job on Quix Streams: windows in a dict beside it, or in its durable state.
 
-python quix_peer.py dict|state BOOTSTRAP TOPIC OUTPUT BUNDLE FIRST LAST
+python quix_peer.py dict|state BOOTSTRAP TOPIC OUTPUT BUNDLE STRANDS SCANS
 """
 
 import sys
@@ -12,9 +12,10 @@ from job import Job, Meter, Scan, answer
 from quixstreams import Application, State
 
 
-def main(kind: str, bootstrap: str, topic: str, output: str, bundle: str, first: str, last: str) -> None:
+def main(kind: str, bootstrap: str, topic: str, output: str, bundle: str, strands: str, count: str) -> None:
     """Run until the meter ends it."""
-    job, meter = Job(bundle), Meter(int(first), int(last))
+    job = Job(bundle)
+    meter = Meter(int(strands), job.length, int(count))
     app = Application(
         broker_address=bootstrap,
         consumer_group=f"quix-{uuid.uuid4().hex}",
@@ -25,18 +26,19 @@ def main(kind: str, bootstrap: str, topic: str, output: str, bundle: str, first:
     scans = app.dataframe(app.topic(topic, value_deserializer="json"))
 
     def beside(scan: Scan) -> Scan | None:
-        meter.count()
         window = job.due(scan)
+        meter.count([scan], window is not None)
         return None if window is None else answer(scan, job.predict([window])[0])
 
     def durable(scan: Scan, state: State) -> Scan | None:
-        meter.count()
         window: Any = state.get("window", [])
         window = [*window, job.row(scan)][-job.length :]
         count = state.get("count", 0) + 1
         state.set("window", window)
         state.set("count", count)
-        if len(window) < job.length or count % job.stride:
+        is_due = len(window) == job.length and count % job.stride == 0
+        meter.count([scan], is_due)
+        if not is_due:
             return None
         return answer(scan, job.predict([window])[0])
 

@@ -98,6 +98,17 @@ def test_the_same_command_writes_the_same_bytes(
         assert (out / file).read_bytes() == (written / file).read_bytes()
 
 
+def test_another_split_for_who_has_yet_to_choose(
+    bundle: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--data", str(data), "--bundle", str(bundle), "--out", str(tmp_path), "--windows", "6")
+    assert run(*arguments, "--split", "validation") == 2  # the line has a test split alone
+    assert "none in the split `validation`" in capsys.readouterr().err
+    assert run(*arguments, "--split", "all") == 0
+    assert "events of the all split" in (tmp_path / "explain.md").read_text()
+    assert json.loads((tmp_path / "explain.json").read_text())["data"]["split"] == "all"
+
+
 def test_nothing_is_judged_where_no_event_says_what_it_touched(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
