@@ -149,8 +149,11 @@ def _serve(
             checkpoints.forget(partition)
         sink.begin(resumes)
 
+    loop = Loop(source, pipeline, sink, health, company_s=company_s)
+
     def released(partitions: Sequence[Partition], lost: bool) -> None:
         sink.release(partitions, lost=lost)
+        loop.forget(partitions)
         for partition in partitions:
             pipeline.drop(partition)
             checkpoints.forget(partition)
@@ -160,7 +163,7 @@ def _serve(
     gc.collect()
     gc.freeze()  # what a start makes stays; to look through all of it now and then would keep scans waiting for 30 ms
     try:
-        Loop(source, pipeline, sink, health, company_s=company_s).run(stop)
+        loop.run(stop)
         log.info("stopping")
         if not sink.close(_DRAIN_S):
             raise DeliveryError(

@@ -1,13 +1,13 @@
 """The turns of the worker: poll, process, publish, commit, between a source and a sink that it knows by their ports."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from worker.health import Health
 from worker.pieces import pieces
 from worker.pipeline import Pipeline
-from worker.records import Polled, Processed
+from worker.records import Partition, Polled, Processed, RawRecord
 
 PIECE_BYTES = 2 << 20
 """Of a poll that is answered at once: all of it with scans of 20 sensors in JSON; of 2,000 frames, which may hold two
@@ -55,6 +55,7 @@ class Loop:
     POLL_LIMIT = 2000
     """Decoding and the model take the processor's caches from each other, in longer turns less often."""
     FIRST_LIMIT = 50
+    """Before anything is known of how long the model takes."""
     IDLE_WAIT_S = 0.05
     BUSY_WAIT_S = 0.002
     """While outputs are under way their acknowledgements, and the commit behind them, should not wait."""
@@ -80,6 +81,7 @@ class Loop:
         self._clock = clock
         self._observe_at = 0.0
         self._limit = min(self.FIRST_LIMIT, self.POLL_LIMIT)
+        self._waiting: list[RawRecord] = []
         self._was_joined = self._was_refilling = False
 
     def run(self, should_stop: Callable[[], bool]) -> None:
@@ -89,23 +91,15 @@ class Loop:
             DeliveryError: source or sink cannot go on.
         """
         while not should_stop():
-            wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
-            polled = self._source.poll(self._limit, wait_s, self._company_s)
+            polled = self._poll()
             polled_at = self._clock()
             if (owed := self._pipeline.owed()) is not None:
                 self._sink.publish(owed, polled_at)
-            begun = self._clock()
             for piece in pieces(polled.replayed, PIECE_BYTES):
                 self._pipeline.refill(piece)
-            worked_s = self._clock() - begun
-            for piece in pieces(polled.new, PIECE_BYTES):
-                begun = self._clock()
-                processed = self._pipeline.process(piece)
-                worked_s += self._clock() - begun  # the broker may be slow to commit: fewer records would not help
-                self._sink.publish(processed, polled_at)
-                self._health.turned()
-            if polled.replayed or polled.new:
-                self._limit = self._limit_after(len(polled.replayed) + len(polled.new), worked_s)
+            self._waiting += polled.new
+            records, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            self._process(records, polled_at)
             self._sink.tick()
             self._health.turned()
             self._tell_readiness()
@@ -113,10 +107,40 @@ class Loop:
                 self._observe_at = polled_at + self.OBSERVE_EVERY_S
                 self._observe()
 
-    def _limit_after(self, records: int, seconds: float) -> int:
-        """As many records as a turn has time for, by the last; at most twice as many as before."""
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Leave what was polled of partitions that are taken away, and is not processed yet."""
+        self._waiting = [record for record in self._waiting if record.origin.partition not in partitions]
+
+    def _poll(self) -> Polled:
+        """The next records; while some wait, one at most: who does not ask for records loses its partitions."""
+        if self._waiting:
+            return self._source.poll(1, 0.0, 0.0)
+        wait_s = self.BUSY_WAIT_S if self._sink.outstanding else self.IDLE_WAIT_S
+        # What comes again costs no inference; the new ones that come with it wait.
+        limit = self.POLL_LIMIT if self._source.is_refilling else self._limit
+        return self._source.poll(limit, wait_s, self._company_s)
+
+    def _process(self, records: Sequence[RawRecord], polled_at: float) -> None:
+        answered = warming = 0
+        worked_s = 0.0
+        for piece in pieces(records, PIECE_BYTES):
+            begun = self._clock()
+            processed = self._pipeline.process(piece)
+            worked_s += self._clock() - begun  # the broker may be slow to commit: fewer records would not help
+            answered, warming = answered + processed.answered, warming + processed.warming
+            self._sink.publish(processed, polled_at)
+            self._health.turned()
+        if records:
+            self._limit = self._limit_after(len(records), worked_s, knows_model=answered >= warming)
+
+    def _limit_after(self, records: int, seconds: float, *, knows_model: bool) -> int:
+        """As many records as a turn has time for, by the last; at most twice as many as before.
+
+        Not more than before after a turn whose windows were mostly warming: when they are full the model is asked, and
+        nobody knows yet how long it takes.
+        """
         in_time = int(records * self.TURN_S / seconds) if seconds > 0 else self.POLL_LIMIT
-        return max(1, min(in_time, 2 * self._limit, self.POLL_LIMIT))
+        return max(1, min(in_time, 2 * self._limit if knows_model else self._limit, self.POLL_LIMIT))
 
     def _observe(self) -> None:
         self._pipeline.observe_strands()

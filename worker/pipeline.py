@@ -107,9 +107,11 @@ class Pipeline:
             outgoing += self._collect(block, under_way)
         self._begin(under_way)
         outgoing += self._finish(under_way, at_most=0)
+        answered, warming = self._tally.answered, self._tally.qualities["warming"]
         self._tally.tell(self._windows.outcomes)
         last = {record.origin.partition: record.origin for record in records}
-        return Processed(outgoing, {place: origin.offset + 1 for place, origin in last.items()}, len(records))
+        reached = {partition: origin.offset + 1 for partition, origin in last.items()}
+        return Processed(outgoing, reached, len(records), answered, warming)
 
     def close(self) -> None:
         """Leave what is not yet answered."""

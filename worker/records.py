@@ -266,9 +266,12 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
 class Processed:
     """What one poll caused: the outputs, and the input offsets that are done once those are acknowledged.
 
-    `next_offsets` holds, by (topic, partition), the offset after the last record taken in; `records`, how many were.
+    `next_offsets` holds, by (topic, partition), the offset after the last record taken in; `records`, how many were;
+    `answered`, how many windows the model saw; `warming`, how many were due and not yet full.
     """
 
     outgoing: Sequence[Outgoing]
     next_offsets: Mapping[Partition, int]
     records: int = 0
+    answered: int = 0
+    warming: int = 0

@@ -45,6 +45,11 @@ class Tally:
         self._runs.append((windows, seconds))
         self.seconds["inference"] += seconds
 
+    @property
+    def answered(self) -> int:
+        """Windows that the model saw in this poll."""
+        return sum(windows for windows, _ in self._runs)
+
     def tell(self, outcomes: dict[Outcome, int]) -> None:
         """The poll is done; `outcomes` of all scans since the start."""
         for stage, seconds in self.seconds.items():
