@@ -92,6 +92,10 @@ class TestComparison:
         for name, auc in aucs.items():  # the one type there is: all of the target
             assert auc == pytest.approx(leak["contestants"][name]["roc_auc"]["mean"], abs=2e-5)
             assert leak["against_look_alike"]["hatch"]["roc_auc"][name] < auc
+        assert "comparison" not in leak["against_look_alike"]["hatch"]
+        told, whole = leak["by_type"]["leak"]["comparison"], leak["comparison"]["roc_auc"]
+        for ours, theirs in ((told["interval"], whole["interval"]), (told["improvement"], whole["improvement"])):
+            assert ours == pytest.approx(theirs, abs=1e-4)
         assert metrics["targets"]["fire"]["against_look_alike"] == {}
 
     def test_calibration_is_told_before_and_after(self, metrics: dict[str, Any]) -> None:
@@ -143,6 +147,7 @@ class TestComparison:
         assert "The sequence model is `long`, chosen by the mean over seeds of the validation ROC-AUC" in page
         headline = metrics["comparison"]["roc_auc"]
         assert f"| {headline['improvement']:+.4f} [{headline['interval'][0]:+.4f}" in page
+        assert "### Where a sequence of scans tells more than statistics" in page
         for row in ("| hatch | 6 |", "| leak | 6 |", "| events caught | "):
             assert row in page
         assert "nan" not in page

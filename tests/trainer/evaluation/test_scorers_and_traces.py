@@ -135,7 +135,7 @@ class TestAlerts:
 class TestThresholds:
     def test_own_candidates_follow_the_ranks_and_not_the_scale(self) -> None:
         said = np.random.default_rng(0).uniform(0.05, 0.95, 3000)
-        one, other = (own_candidates([trace(values.tolist())], 0) for values in (said, said**2))
+        one, other = (own_candidates([trace(values.tolist())], 0, 49) for values in (said, said**2))
         assert len(one) == len(other) > 40
         for low, squared in zip(one[:-1], other[:-1], strict=True):
             assert np.count_nonzero(said >= low) == pytest.approx(np.count_nonzero(said**2 >= squared), abs=1)

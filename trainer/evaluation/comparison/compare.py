@@ -15,7 +15,7 @@ from trainer.evaluation.comparison.alerts import alerting, over_seeds
 from trainer.evaluation.comparison.calibration import BINS
 from trainer.evaluation.comparison.entrants import Answers, Entrant, Watch, ask
 from trainer.evaluation.comparison.judged import JudgedWindows
-from trainer.evaluation.comparison.kinds import duels
+from trainer.evaluation.comparison.kinds import RESAMPLED, duels
 from trainer.evaluation.comparison.models import compare_models, rounded
 from trainer.evaluation.comparison.resampling import FEWEST_SEQUENCES, RANKS, Draws
 from trainer.evaluation.comparison.scored import Scored, score_contestant, score_entry, spread
@@ -147,13 +147,23 @@ def _target(scored: Sequence[Scored], chosen: Scored, target: str, fights: Any) 
                 kind: {
                     "events": duel.events,
                     **({} if duel.rivals is None else {"happened": duel.rivals}),
-                    "roc_auc": {one.entrant.name: rounded(one.kinds[target][group][kind]) for one in scored},
+                    "roc_auc": {one.entrant.name: rounded(one.kinds[target][group][kind].value) for one in scored},
+                    **({"comparison": _of_kind(scored, chosen, target, group, kind)} if group in RESAMPLED else {}),
                 }
                 for kind, duel in named.items()
             }
             for group, named in fights.items()
         },
     }
+
+
+def _of_kind(scored: Sequence[Scored], chosen: Scored, target: str, group: str, kind: str) -> dict[str, Any]:
+    """The chosen sequence model against both baselines, on one type or difficulty."""
+    summary, engineered, mine = (
+        None if one is None else {"roc_auc": one.kinds[target][group][kind]}
+        for one in (_find(scored, SUMMARY), _find(scored, ENGINEERED), chosen)
+    )
+    return compare_models(summary or {}, mine or {}, engineered)["roc_auc"]
 
 
 def _events(

@@ -10,10 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.windows import Int64Array
 from trainer.datasets.labels import NEGATIVE, POSITIVE
 from trainer.datasets.records import FALSE_RECORD, Event
 from trainer.evaluation.comparison.calibration import BoolArray, Float64Array
 from trainer.evaluation.comparison.judged import JudgedWindows
+from trainer.evaluation.comparison.resampling import Draws, Estimate, resampled_auc
+
+
+RESAMPLED = ("by_type", "by_difficulty")
+"""Those whose differences get an interval; look-alikes are many, and each replicate costs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,3 +91,19 @@ def duel_auc(duel: Duel, said: Float64Array) -> float:
     positives = said[duel.positive]
     below = np.searchsorted(negatives, positives, side="left") + np.searchsorted(negatives, positives, side="right")
     return float(below.mean() / 2 / negatives.size)
+
+
+def duel_estimate(duel: Duel, said: Float64Array, group: Int64Array, draws: Draws | None) -> Estimate:
+    """`duel_auc` with what the replicates make of it.
+
+    Args:
+        duel: with both sides.
+        said: [n] one target's probabilities of all windows.
+        group: [n] each window's sequence.
+        draws: of the sequences; without any, or not enough of them, there are no replicates.
+    """
+    value = duel_auc(duel, said)
+    if draws is None or not draws.enough:
+        return Estimate(value, np.empty(0))
+    kept = duel.positive | duel.negative
+    return Estimate(value, resampled_auc(said[kept], duel.positive[kept], group[kept], draws)[0])

@@ -29,6 +29,7 @@ def as_markdown(metrics: Metrics) -> str:
         lines += ["", f"## {target}", "", *_scores(found)]
         for group, title in (("by_type", "Per defect"), ("by_difficulty", "Per difficulty")):
             lines += _section(f"### {title}", _kinds(found[group], metrics["events"][target], group))
+        lines += _section("### Where a sequence of scans tells more than statistics", _verdicts(found))
         look_alikes = _look_alikes(found["against_look_alike"], metrics["events"][target])
         lines += _section("### Per look-alike", look_alikes)
         lines += _section("### Alerts", markdown_table(alert_rows(metrics["events"][target])))
@@ -45,11 +46,17 @@ def _about(metrics: Metrics) -> list[str]:
     about = (
         f"Data: `{data['line']}`, seed {data['seed']}, fingerprint `{data['fingerprint'][:12]}`; judged on "
         f"{test['windows']:,} windows of {test['sequences']} casting sequences, {test['strand_days']:g} strand-days. "
-        f"{method['seeds']} trainings of each contestant. Intervals are 95 %, by a bootstrap over casting sequences "
+        f"{method['seeds']} trainings of each contestant; the baselines' parameters by {_trials(metrics)} trials of a "
+        f"search, the recipes as they are. Intervals are 95 %, by a bootstrap over casting sequences "
         f"and seeds ({interval['replicates']:,} replicates); a dash is what cannot be told. The sequence model is "
         f"`{chosen['recipe']}`, chosen by the {chosen['by']}."
     )
     return [about]
+
+
+def _trials(metrics: Metrics) -> str:
+    facts = [one["facts"][0] for one in metrics["seeds"].values() if one["kind"] == "baseline"]
+    return " and ".join(dict.fromkeys(str(one["trials"]) for one in facts if "trials" in one)) or "no"
 
 
 def headline_table(metrics: Metrics) -> list[str]:
@@ -111,6 +118,27 @@ def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
         rows.append((kind, count, *(number(aucs.get(name)) for name in events), *shares))
     head = ("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events))
     return markdown_table([head, *rows])
+
+
+def _verdicts(found: Metrics) -> list[str]:
+    """The chosen sequence model against the baselines, by type and by difficulty, and what follows."""
+    rows: Rows = [("ROC-AUC", "events", "sequence - summary", "", "sequence - engineered", "")]
+    for group in ("by_type", "by_difficulty"):
+        for kind, one in found[group].items():
+            told = one["comparison"]
+            above, interval = told["improvement"], told["interval"]
+            over, over_interval = told["over_engineered"], told["over_engineered_interval"]
+            words = (_verdict(interval), _verdict(over_interval))
+            cells = (difference(above, interval), words[0], difference(over, over_interval), words[1])
+            rows.append((kind, str(one["events"]), *cells))
+    return markdown_table(rows) if len(rows) > 1 else []
+
+
+def _verdict(interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return "cannot be told"
+    low, high = interval
+    return "more" if low > 0 else "less" if high < 0 else "no difference shows"
 
 
 def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:

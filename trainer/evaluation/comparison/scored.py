@@ -9,7 +9,7 @@ import numpy as np
 from trainer.evaluation.comparison.calibration import Float64Array, reliability
 from trainer.evaluation.comparison.entrants import Answers, Entrant
 from trainer.evaluation.comparison.judged import JudgedWindows
-from trainer.evaluation.comparison.kinds import Duel, duel_auc
+from trainer.evaluation.comparison.kinds import RESAMPLED, Duel, duel_estimate
 from trainer.evaluation.comparison.models import rounded, rounded_interval
 from trainer.evaluation.comparison.resampling import Draws, Estimate, mean_estimate
 from trainer.evaluation.comparison.scores import SCORES, WindowScores, score_windows, validation_roc_auc
@@ -29,7 +29,8 @@ class Scored:
         targets: estimates over the trainings, by target and score.
         mean: estimates over the targets that have the score, by score.
         validation: each training's ROC-AUC on validation, the mean over the targets that have one; None without.
-        kinds: by target, kind of duel and name, the mean ROC-AUC over the trainings.
+        kinds: by target, kind of duel and name, the mean ROC-AUC over the trainings; with replicates but for the
+            look-alikes.
         reliability: by target, before and after calibration, all trainings' windows together.
     """
 
@@ -39,7 +40,7 @@ class Scored:
     targets: Mapping[str, Mapping[str, Estimate]]
     mean: Mapping[str, Estimate]
     validation: Sequence[float | None]
-    kinds: Mapping[str, Mapping[str, Mapping[str, float]]]
+    kinds: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
     reliability: Mapping[str, Mapping[str, Any]]
 
     def by_seed(self, score: str) -> list[float | None]:
@@ -74,7 +75,7 @@ def score_contestant(
     after = [test.said(one.traces["test"], entrant.name) for one in answers]
     runs: list[dict[str, WindowScores]] = [{} for _ in answers]
     judged: list[list[float]] = [[] for _ in answers]
-    kinds: dict[str, dict[str, dict[str, float]]] = {}
+    kinds: dict[str, dict[str, dict[str, Estimate]]] = {}
     shown: dict[str, dict[str, Any]] = {}
     for index, target in enumerate(test.targets):
         chosen_on, judged_on = validation.target(index), test.target(index)
@@ -86,7 +87,15 @@ def score_contestant(
                 aucs.append(auc)
         kinds[target] = {
             name: {
-                kind: float(np.mean([duel_auc(duel, said[:, index].astype(np.float64)) for said in after]))
+                kind: mean_estimate(
+                    [
+                        duel_estimate(
+                            duel, said[:, index].astype(np.float64), test.group, draws if name in RESAMPLED else None
+                        )
+                        for said in after
+                    ],
+                    shares,
+                )
                 for kind, duel in group.items()
             }
             for name, group in duels[target].items()
