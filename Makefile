@@ -86,7 +86,8 @@ comparison: data/line-v1/dataset.json ## the comparison with baselines, and the 
 	  --set alert.sticker.false_per_strand_day=1
 	$(BIN)/trainer explain --data data/line-v1 --bundle current --out $(EVALUATION)
 	$(BIN)/trainer profile --data data/line-v1 --bundle current --runs $(EVALUATION)/runs.jsonl --out $(EVALUATION)
-	$(BIN)/trainer evaluate --data data/line-v1 --bundle current --out $(EVALUATION)
+	$(BIN)/trainer evaluate --data data/line-v1 --bundle current --out $(EVALUATION) \
+	  --with $(EVALUATION) --with models/sequence/evaluation/casting-cnn-lstm
 	$(MAKE) results-table
 
 results-table: $(VENV)/.dev ## the table of results in README.md anew, from the comparison's metrics.json

@@ -26,8 +26,8 @@ def command(
     ] = "test",
     out: Annotated[Path | None, typer.Option(help="Write the report into this folder too.", show_default=False)] = None,
     with_: Annotated[
-        Path | None,
-        typer.Option("--with", help="Folder of metrics.json, explain.json, profile.json to show. (default: OUT)"),
+        list[Path] | None,
+        typer.Option("--with", help="Folder of metrics.json, explain.json, ... to show; repeatable. (default: OUT)"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
@@ -36,8 +36,8 @@ def command(
     Every due window goes through ONNX Runtime and the worker's own alert rules.
     --out writes SPLIT.json, SPLIT.md, SPLIT.svg and SPLIT.html: one page with
     curves, events, misses, false alarms and the data card that needs no
-    network. What `trainer compare`, `explain` and `profile` left in OUT, or
-    in --with DIR, is shown in it too.
+    network. What `trainer compare`, `ablate`, `explain`, `profile` and this
+    command with --split all left in OUT, or in --with DIR, is shown too.
 
     Example:
       trainer evaluate --data data/line --bundle casting-cnn-lstm --out runs/mine
@@ -47,8 +47,9 @@ def command(
     from trainer.datasets.dataset import Dataset
     from trainer.evaluation.evaluate import evaluate_bundle
 
-    if with_ is not None and (out is None or not with_.is_dir()):
-        raise UsageError(f"expected a folder beside --out, got {with_} at --with: name both, or leave it out")
+    for folder in with_ or []:
+        if out is None or not folder.is_dir():
+            raise UsageError(f"expected a folder beside --out, got {folder} at --with: name both, or leave it out")
     if out is not None:
         require_writable(out)
     loaded = read(bundle)
@@ -58,11 +59,11 @@ def command(
     with progress("scoring", count, "sequences") as advance:
         evaluation = evaluate_bundle(predictor, dataset, split, advance, at_once=len(os.sched_getaffinity(0)))
     if out is not None:
-        _write(evaluation, loaded, predictor, out, with_ or out)
+        _write(evaluation, loaded, predictor, out, with_ or [out])
     tell(evaluation.as_dict(), _table(evaluation), as_json=as_json)
 
 
-def _write(evaluation: "Evaluation", bundle: "Bundle", predictor: "Predictor", out: Path, beside: Path) -> None:
+def _write(evaluation: "Evaluation", bundle: "Bundle", predictor: "Predictor", out: Path, beside: list[Path]) -> None:
     from trainer.datasets.describe import describe
     from trainer.evaluation.html_report.beside import read_beside
     from trainer.evaluation.html_report.page import write_html

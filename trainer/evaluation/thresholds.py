@@ -17,8 +17,9 @@ CANDIDATES = tuple(np.round(1 / (1 + np.exp(-np.linspace(-4.0, 8.0, 49))), 4).to
 """Thresholds tried, evenly spread in log-odds from 0.018 to 0.9997."""
 
 OWN_CANDIDATES = 400
-"""Of 300,000 windows each reaches three in a hundred more than the one above it. With 49, a third more, half of a budget
-of false alerts was left unused."""
+"""Of 300,000 windows each reaches 3 % more than the one above it.
+
+With 49 of them, each a third more, half of a budget of false alerts was left unused."""
 
 LARGEST_SHARE = 0.9
 LOWEST = 0.001

@@ -33,6 +33,7 @@ from trainer.evaluation.html_report.page import write_html
 from trainer.evaluation.kept_traces import KeptTraces
 from trainer.evaluation.temporal import temporal_patterns
 from trainer.evaluation.traces import Scope
+from trainer.experiments.ablation_results import AblationResult, ChangeResult, Difference
 from trainer.export import Exported
 from trainer.profiling.page import write_page
 from trainer.profiling.profile import profile_bundle
@@ -100,7 +101,7 @@ def write_report(
     evaluation = evaluate_bundle(predictor, dataset, split)
     patterns = temporal_patterns(predictor, dataset, split, name=bundle.manifest.model, traces=evaluation.traces)
     facts = replace(describe(dataset), verified=True)
-    return write_html(evaluation, bundle, facts, read_beside(beside or folder, evaluation), patterns, folder)
+    return write_html(evaluation, bundle, facts, read_beside([beside or folder], evaluation), patterns, folder)
 
 
 def report(bundle: bundles.Bundle, dataset: Dataset, folder: Path, split: Scope = "test") -> HtmlPage:
@@ -191,7 +192,7 @@ class TestPage:
             ("validation", "were chosen on these very sequences"),
         ):
             evaluation = evaluate_bundle(Predictor(small_export.bundle), small_line, split)
-            found = not_shown(evaluation, read_beside(tmp_path, evaluation).missing).groups[0].texts
+            found = not_shown(evaluation, read_beside([tmp_path], evaluation).missing).groups[0].texts
             assert any(said in sentence for sentence in found)
             assert evaluation.caveat in found
             assert found[-3].startswith("No comparison with a baseline was at hand")
@@ -217,7 +218,7 @@ class TestBeside:
                 found = found[key]
             found[path[-1]] = "ffff"
             (folder / name).write_text(json.dumps(changed))
-            left = read_beside(folder, evaluation)
+            left = read_beside([folder], evaluation)
             assert left.chapters == ()
             assert any(sentence.startswith(other) for sentence in left.missing)
 
@@ -239,8 +240,48 @@ class TestBeside:
                 file.unlink()
             (tmp_path / name).write_text(text)
             with pytest.raises(ContractError, match="run it anew") as refused:
-                read_beside(tmp_path, evaluation)
+                read_beside([tmp_path], evaluation)
             assert said in str(refused.value)
+
+    def test_natural_rates_and_what_each_part_is_worth(self, tmp_path: Path) -> None:
+        bundle = flow_bundle(tmp_path / "flow", 4.0)
+        plant = write_told_plant(tmp_path / "plant")
+        asked = ["--data", str(plant.path), "--bundle", str(bundle.path), "--split", "all"]
+        assert run_trainer("evaluate", *asked, "--out", str(tmp_path / "natural")) == 0
+        told = Difference(-0.012, -0.02, -0.004, (-0.013, -0.011))
+        scores = ("test.roc_auc", "test.pr_auc")
+        recipe, change = (
+            ChangeResult(name, "pooling", about, False, False, 1, 1.0, {}, dict.fromkeys(scores, told))
+            for name, about in ((None, "the recipe itself"), ("last", "the head sees the newest row"))
+        )
+        data = {"fingerprint": plant.info.fingerprint}
+        ablated = AblationResult("small", "lstm", "", data, 2, (recipe, change), {})
+        (tmp_path / "more/ablation").mkdir(parents=True)
+        (tmp_path / "more/ablation/ablation.json").write_bytes(msgspec.json.encode(ablated.as_dict()))
+
+        evaluation = evaluate_bundle(Predictor(bundle), plant)
+        folders = [tmp_path / "more", tmp_path / "natural"]
+        found = {chapter.key: chapter for chapter in read_beside(folders, evaluation).chapters}
+        assert list(found) == ["ablation", "natural"]
+        assert found["ablation"].groups[0].tables[0].rows == (
+            ("pooling", "the head sees the newest row", *["-0.0120 [-0.0200, -0.0040]"] * 2),
+        )
+        rows = {row[0]: row[1] for row in found["natural"].groups[0].tables[0].rows}
+        event = json.loads((tmp_path / "natural/all.json").read_text())["targets"]["leak"]["event"]
+        assert rows["events caught"] == f"{event['caught']} of {event['events']}"
+        week = 7 * event["false_per_strand_day"]
+        assert rows["false a strand-week (95 %)"].startswith(f"{week:.2f} (")
+
+        for folder, key in (("natural/all.json", "bundle"), ("more/ablation/ablation.json", "data")):
+            changed = json.loads((tmp_path / folder).read_text())
+            changed[key][{"bundle": "model_sha256", "data": "fingerprint"}[key]] = "ffff"
+            (tmp_path / folder).write_text(json.dumps(changed))
+        left = read_beside(folders, evaluation)
+        assert left.chapters == ()
+        assert [sentence for sentence in left.missing if "ffff" in sentence] == [
+            f"The ablation at hand is of other data (ffff, not {plant.info.fingerprint[:12]}) and is left out.",
+            "The evaluation of another line at hand is of another model (ffff) and is left out.",
+        ]
 
     def test_with_needs_a_folder_and_out(
         self, small_line: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]

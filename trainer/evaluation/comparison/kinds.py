@@ -17,7 +17,6 @@ from trainer.evaluation.comparison.calibration import BoolArray, Float64Array
 from trainer.evaluation.comparison.judged import JudgedWindows
 from trainer.evaluation.comparison.resampling import Draws, Estimate, resampled_auc
 
-
 RESAMPLED = ("by_type", "by_difficulty")
 """Those whose differences get an interval; look-alikes are many, and each replicate costs."""
 

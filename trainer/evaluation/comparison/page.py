@@ -28,16 +28,16 @@ def as_markdown(metrics: Metrics) -> str:
     for target, found in metrics["targets"].items():
         lines += ["", f"## {target}", "", *_scores(found)]
         for group, title in (("by_type", "Per defect"), ("by_difficulty", "Per difficulty")):
-            lines += _section(f"### {title}", _kinds(found[group], metrics["events"][target], group))
-        lines += _section("### Where a sequence of scans tells more than statistics", _verdicts(found))
-        look_alikes = _look_alikes(found["against_look_alike"], metrics["events"][target])
+            lines += _section(f"### {title}", kind_rows(found[group], metrics["events"][target], group))
+        lines += _section("### Where a sequence of scans tells more than statistics", verdict_rows(found))
+        look_alikes = look_alike_rows(found["against_look_alike"], metrics["events"][target])
         lines += _section("### Per look-alike", look_alikes)
-        lines += _section("### Alerts", markdown_table(alert_rows(metrics["events"][target])))
+        lines += _section("### Alerts", alert_rows(metrics["events"][target]))
     return "\n".join([*lines, ""])
 
 
-def _section(title: str, table: list[str]) -> list[str]:
-    return ["", title, "", *table] if table else []
+def _section(title: str, rows: Rows) -> list[str]:
+    return ["", title, "", *markdown_table(rows)] if rows else []
 
 
 def _about(metrics: Metrics) -> list[str]:
@@ -104,8 +104,8 @@ def _scores(found: Metrics) -> list[str]:
     ]
 
 
-def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
-    """ROC-AUC of the windows, then how many of the events were caught."""
+def kind_rows(duels: Metrics, events: Metrics, group: str) -> Rows:
+    """By type or by difficulty: ROC-AUC of the windows, then how many of the events were caught; may be empty."""
     kinds = sorted({*duels, *(kind for one in events.values() for kind in one[group])})
     if not kinds:
         return []
@@ -116,12 +116,11 @@ def _kinds(duels: Metrics, events: Metrics, group: str) -> list[str]:
         count = next((str(one["events"]) for one in caught if one), "-")
         shares = ["-" if one is None else f"{one['recall']:.0%}" for one in caught]
         rows.append((kind, count, *(number(aucs.get(name)) for name in events), *shares))
-    head = ("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events))
-    return markdown_table([head, *rows])
+    return [("", "events", *(f"ROC-AUC {name}" for name in events), *(f"caught {name}" for name in events)), *rows]
 
 
-def _verdicts(found: Metrics) -> list[str]:
-    """The chosen sequence model against the baselines, by type and by difficulty, and what follows."""
+def verdict_rows(found: Metrics) -> Rows:
+    """The chosen sequence model against the baselines, by type and by difficulty, and what follows; may be empty."""
     rows: Rows = [("ROC-AUC", "events", "sequence - summary", "", "sequence - engineered", "")]
     for group in ("by_type", "by_difficulty"):
         for kind, one in found[group].items():
@@ -131,7 +130,7 @@ def _verdicts(found: Metrics) -> list[str]:
             words = (_verdict(interval), _verdict(over_interval))
             cells = (difference(above, interval), words[0], difference(over, over_interval), words[1])
             rows.append((kind, str(one["events"]), *cells))
-    return markdown_table(rows) if len(rows) > 1 else []
+    return rows if len(rows) > 1 else []
 
 
 def _verdict(interval: Sequence[float] | None) -> str:
@@ -141,8 +140,8 @@ def _verdict(interval: Sequence[float] | None) -> str:
     return "more" if low > 0 else "less" if high < 0 else "no difference shows"
 
 
-def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
-    """ROC-AUC of the defect against the look-alike, then false alerts a strand-day."""
+def look_alike_rows(duels: Metrics, events: Metrics) -> Rows:
+    """ROC-AUC of the defect against the look-alike, then false alerts a strand-day; may be empty."""
     kinds = sorted({*duels, *(kind for one in events.values() for kind in one["false_by_look_alike"])})
     if not kinds:
         return []
@@ -153,7 +152,7 @@ def _look_alikes(duels: Metrics, events: Metrics) -> list[str]:
         happened = next((str(one["happened"]) for one in false if one), "-")
         rows.append((kind, happened, *(number(aucs.get(name)) for name in events), *(rate(one) for one in false)))
     head = ("", "happened", *(f"ROC-AUC {name}" for name in events), *(f"false a day {name}" for name in events))
-    return markdown_table([head, *rows])
+    return [head, *rows]
 
 
 def alert_rows(events: Metrics) -> Rows:

@@ -1,10 +1,12 @@
 """What other commands left beside an evaluation: `metrics.json` of `trainer compare`, `explain.json`, `profile.json`.
 
+Where they are, also `ablation/ablation.json`, and `all.json` of the bundle on a line that it was not trained on.
+
 What is of other data, or of another model, is left out, and the page says so: it would be taken for this one's.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,19 @@ import msgspec
 
 from models.errors import ContractError
 from trainer.datasets.card_layout import Section
-from trainer.evaluation.comparison.page import Metrics, Rows, alert_rows, comparison_rows, seed_rows
+from trainer.evaluation.comparison.page import (
+    Metrics,
+    Rows,
+    alert_rows,
+    comparison_rows,
+    kind_rows,
+    look_alike_rows,
+    seed_rows,
+    verdict_rows,
+)
 from trainer.evaluation.comparison.run import METRICS_FILE
 from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.html_report.further import ablation, natural
 from trainer.evaluation.html_report.looks_at import looks_at
 from trainer.evaluation.html_report.parts import Chapter, Figure, Group
 from trainer.explanation.report import EXPLAIN_FILE
@@ -36,18 +48,20 @@ class Beside:
     missing: tuple[str, ...]
 
 
-def read_beside(folder: Path, evaluation: Evaluation) -> Beside:
-    """Look for the files in a folder.
+def read_beside(folders: Sequence[Path], evaluation: Evaluation) -> Beside:
+    """Look for the files in folders; of two of one name that in the first counts.
 
     Raises:
         ContractError: a file is not what its command writes.
     """
-    chapters, missing = [], []
-    for read in (_compared, _explained, _profiled):
-        found = read(folder, evaluation)
+    chapters: list[Chapter] = []
+    missing: list[str] = []
+    for name, read in _READERS.items():
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        found = read(path, evaluation)
         if isinstance(found, str):
             missing.append(found)
-        else:
+        elif found is not None:
             chapters.append(found)
     return Beside(tuple(chapters), tuple(missing))
 
@@ -65,9 +79,9 @@ def _read(path: Path, command: str, make: Callable[[Any], Any]) -> Any:
         raise ContractError(f"expected what `trainer {command}` writes, got {found} at {path}: run it anew") from None
 
 
-def _compared(folder: Path, evaluation: Evaluation) -> Chapter | str:
-    path, fingerprint = folder / METRICS_FILE, evaluation.dataset.info.fingerprint
-    if not path.is_file():
+def _compared(path: Path | None, evaluation: Evaluation) -> Chapter | str:
+    fingerprint = evaluation.dataset.info.fingerprint
+    if path is None:
         return "No comparison with a baseline was at hand; the command trainer compare makes one."
 
     def make(metrics: Metrics) -> Chapter | str:
@@ -90,6 +104,15 @@ def _comparison(metrics: Metrics) -> Chapter:
     groups = [head, Group("Every contestant over its seeds", tables=(_section(seed_rows(metrics)),))]
     for target, events in metrics["events"].items():
         groups.append(Group(f"Alerts, {target}", tables=(_section(alert_rows(events)),)))
+        kinds = metrics["targets"][target]
+        for title, rows in (
+            ("where a sequence of scans tells more than statistics", verdict_rows(kinds)),
+            ("by defect", kind_rows(kinds["by_type"], events, "by_type")),
+            ("by difficulty", kind_rows(kinds["by_difficulty"], events, "by_difficulty")),
+            ("by look-alike", look_alike_rows(kinds["against_look_alike"], events)),
+        ):
+            if rows:
+                groups.append(Group(f"{target.capitalize()}, {title}", tables=(_section(rows),)))
     return Chapter(
         "baseline",
         "Against the baseline",
@@ -100,9 +123,9 @@ def _comparison(metrics: Metrics) -> Chapter:
     )
 
 
-def _explained(folder: Path, evaluation: Evaluation) -> Chapter | str:
-    path, manifest = folder / EXPLAIN_FILE, evaluation.manifest
-    if not path.is_file():
+def _explained(path: Path | None, evaluation: Evaluation) -> Chapter | str:
+    manifest = evaluation.manifest
+    if path is None:
         return "What the network looks at was not at hand; the command trainer explain tells it."
 
     def make(explained: Mapping[str, Any]) -> Chapter | str:
@@ -112,15 +135,15 @@ def _explained(folder: Path, evaluation: Evaluation) -> Chapter | str:
         data = explained["data"]["fingerprint"]
         if data != evaluation.dataset.info.fingerprint:
             return f"The explanation at hand is of other data ({data[:12]}) and is left out."
-        return looks_at(explained, folder)
+        return looks_at(explained, path.parent)
 
     found: Chapter | str = _read(path, "explain", make)
     return found
 
 
-def _profiled(folder: Path, evaluation: Evaluation) -> Chapter | str:
-    path, manifest = folder / PROFILE_FILE, evaluation.manifest
-    if not path.is_file():
+def _profiled(path: Path | None, evaluation: Evaluation) -> Chapter | str:
+    manifest = evaluation.manifest
+    if path is None:
         return "What an answer costs was not at hand; the command trainer profile measures it."
     profile: Profile = _read(path, "profile", lambda found: msgspec.convert(found, Profile))
     if profile.model_sha256 != manifest.model_sha256:
@@ -145,5 +168,46 @@ def _profiled(folder: Path, evaluation: Evaluation) -> Chapter | str:
     )
 
 
+def _natural(path: Path | None, evaluation: Evaluation) -> Chapter | str | None:
+    if path is None or evaluation.split == "all":  # then it is this very page's
+        return None
+
+    def make(found: Mapping[str, Any]) -> Chapter | str:
+        model = found["bundle"]["model_sha256"]
+        if model != evaluation.manifest.model_sha256:
+            return f"The evaluation of another line at hand is of another model ({model[:12]}) and is left out."
+        if found["data"]["trained_on_this_dataset"]:
+            return "The evaluation of all sequences at hand has those of training, and is left out."
+        return natural(found)
+
+    made: Chapter | str = _read(path, "evaluate --split all", make)
+    return made
+
+
+def _ablated(path: Path | None, evaluation: Evaluation) -> Chapter | str | None:
+    if path is None:
+        return None
+    fingerprint = evaluation.dataset.info.fingerprint
+
+    def make(found: Mapping[str, Any]) -> Chapter | str:
+        other = found["data"]["fingerprint"]
+        if other != fingerprint:
+            return f"The ablation at hand is of other data ({other[:12]}, not {fingerprint[:12]}) and is left out."
+        return ablation(found)
+
+    made: Chapter | str = _read(path, "ablate", make)
+    return made
+
+
 def _section(rows: Rows) -> Section:
     return Section("", rows[0], tuple(rows[1:]))
+
+
+_READERS: dict[str, Callable[[Path | None, Evaluation], Chapter | str | None]] = {
+    METRICS_FILE: _compared,
+    "ablation/ablation.json": _ablated,
+    "all.json": _natural,
+    EXPLAIN_FILE: _explained,
+    PROFILE_FILE: _profiled,
+}
+"""By the file they read; in the order of the chapters."""
