@@ -26,7 +26,7 @@ from worker.records import Origin, PartitionState, RawRecord
 from worker.settings import KafkaSettings, Settings, TopicSettings
 from worker.stages.decode import ScanDecoder
 
-RECORDS, STRANDS = 60_000, 16
+RECORDS, STRANDS = 200_000, 16
 AT_LEAST = 0.7
 TOPIC = "sensors"
 
@@ -71,6 +71,7 @@ def _settings(bootstrap: str) -> Settings:
 def _bare(bootstrap: str, sensors: tuple[str, ...]) -> float:
     """The client as the worker sets it, and the decoder."""
     consumer = Consumer(config.consumer(_settings(bootstrap).kafka, lambda _: None, lambda *_: None))
+    consumer.list_topics(TOPIC, timeout=10)  # connected, as a worker is when a refill begins
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
     decode, count, began_s = ScanDecoder(sensors).decode, 0, time.perf_counter()
     while count < RECORDS:
