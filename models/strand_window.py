@@ -116,9 +116,9 @@ class StrandWindow:
         return self._facts[3 * self._begin]
 
     @property
-    def start_place(self) -> int:
+    def start_place(self) -> int | None:
         """Where the log has the oldest row held: a new window that is offered all from there on becomes this one."""
-        return self._facts[3 * self._begin + 1]
+        return self._facts[3 * self._begin + 1] if self._end > self._begin else None
 
     @property
     def missing_fraction(self) -> float:

@@ -29,6 +29,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 LATE_SCANS_TO_RESTART = 10
 
+LateRun = tuple[int, int]
+"""How many late scans came in a row, rising, and the event time of the last, milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class WindowRules:
@@ -96,6 +99,17 @@ class StrandTimeline:
         self._due_from_ms = 0
         self._rising_late = 0
         self._last_late_ms = 0
+
+    @property
+    def late(self) -> LateRun | None:
+        """The rising late scans since the newest accepted one; None if the last scan was not late."""
+        return (self._rising_late, self._last_late_ms) if self._rising_late else None
+
+    def go_on_from(self, last_ms: int, late: LateRun | None = None) -> None:
+        """Judge what comes as if the newest accepted scan had been at `last_ms`, and then such late ones."""
+        self.last_ms = last_ms
+        self._due_from_ms = self._next_due_ms(last_ms)
+        self._rising_late, self._last_late_ms = late or (0, 0)
 
     def observe(self, event_time_ms: int) -> Verdict:
         """Judge the strand's next scan in log order by its event time, milliseconds."""

@@ -119,7 +119,8 @@ class Pipeline:
 
     def state(self, partition: Partition) -> PartitionState:
         """A partition as it stands, for `restore`."""
-        return PartitionState(self._windows.starts(partition), self.alerts(partition))
+        windows = self._windows
+        return PartitionState(windows.starts(partition), self.alerts(partition), reached=windows.reached(partition))
 
     def alerts(self, partition: Partition) -> list[AlertState]:
         """A partition's alerts as they stand."""
@@ -128,7 +129,7 @@ class Pipeline:
     def restore(self, partition: Partition, state: PartitionState) -> None:
         """Take a partition as it stood: its alerts at once, its windows by `refill`; what was is forgotten."""
         watched = {one.strand_id: one.last_ms or 0 for one in state.alerts}
-        self._windows.begin_refill(partition, state.windows, watched, state.since)
+        self._windows.begin_refill(partition, state.windows, watched, state.since, state.reached)
         self._alerts.restore(partition, state.alerts)
 
     def close_former(self, partition: Partition, offset: int, former: Sequence[AlertState]) -> None:

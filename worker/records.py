@@ -17,7 +17,7 @@ from models.alerting import Severity, Transition
 from models.errors import DeadLetterReason
 from models.frames import MAX_SCANS, ScanFrame
 from models.messages import ScanFacts
-from models.windows import Float32Array
+from models.windows import Float32Array, LateRun
 
 Partition = tuple[str, int]
 """Topic and number."""
@@ -228,6 +228,20 @@ class AlertState(msgspec.Struct, frozen=True, array_like=True):
     model_sha256: str
 
 
+class Reached(msgspec.Struct, frozen=True, array_like=True):
+    """How far a strand has come: all that its next scan is judged by, also where its window cannot be refilled.
+
+    Attributes:
+        event_time_ms: of its newest accepted scan, milliseconds.
+        offset: of its last record.
+        late: the late scans since, see `models.windows.StrandTimeline`.
+    """
+
+    event_time_ms: int
+    offset: int
+    late: LateRun | None = None
+
+
 class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     """What a worker must know of a partition beside its log, at one offset.
 
@@ -236,11 +250,13 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
         alerts: those that are not idle.
         since: an earlier offset at which the windows were so, from which on every strand is refilled; None if they are
             so now.
+        reached: by strand, how far it had come where the windows were so; of every strand, also those without a window.
     """
 
     windows: Mapping[str, int]
     alerts: Sequence[AlertState]
     since: int | None = None
+    reached: Mapping[str, Reached] = {}
 
     def begins(self, offset: int) -> int:
         """Where to read on from, so that everything is whole at `offset`."""

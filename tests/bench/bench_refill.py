@@ -22,7 +22,7 @@ from worker.loop import Loop
 from worker.metrics import Metrics
 from worker.pieces import pieces
 from worker.pipeline import DECODED_BYTES, Pipeline
-from worker.records import Origin, PartitionState, RawRecord
+from worker.records import PLACES, Origin, PartitionState, RawRecord
 from worker.settings import KafkaSettings, Settings, TopicSettings
 from worker.stages.decode import ScanDecoder
 
@@ -89,7 +89,7 @@ def _refilled(bootstrap: str, predictor: Predictor) -> float:
     """As after a restart: everything up to the committed offset belongs to windows."""
     settings, metrics = _settings(bootstrap), Metrics()
     pipeline = Pipeline(predictor, metrics)
-    state = PartitionState({f"p1.c{number}.s1": number for number in range(STRANDS)}, [])
+    state = PartitionState({f"p1.c{number}.s1": number * PLACES for number in range(STRANDS)}, [])
     metadata = as_metadata(Committed(pipeline.identity, 1, state))
     stranger = Consumer(config.stranger(settings.kafka))
     stranger.commit(offsets=[TopicPartition(TOPIC, 0, RECORDS, metadata)], asynchronous=False)

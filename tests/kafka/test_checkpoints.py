@@ -13,12 +13,13 @@ from support.kafka_io import publish
 from worker.kafka.checkpoints import Checkpoints
 from worker.kafka.committed import Committed, Pointer, pack
 from worker.kafka.peek import Peek
-from worker.records import AlertState, PartitionState
+from worker.records import AlertState, PartitionState, Reached
 from worker.settings import KafkaSettings, Settings, TopicSettings
 
 THEN = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
 NOW = AlertState("p.c.a", "sticker", 1, None, 1, None, 2, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
-KEPT = PartitionState({"p.c.a": 60}, [THEN])
+REACHED = {"p.c.a": Reached(1_000_000, 79)}
+KEPT = PartitionState({"p.c.a": 60}, [THEN], reached=REACHED)
 
 pytestmark = pytest.mark.parametrize("topics", [1], indirect=True)
 
@@ -41,8 +42,8 @@ def whole(
 def test_comes_back_with_the_alerts_that_were_committed_last(kafka_bootstrap: str, topics: Topics) -> None:
     publish(kafka_bootstrap, topics.worker_state, [("g/t/2", b"?"), ("g/t/3", pack(Committed("ab12", 6, KEPT)))])
     assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=100), alerts=()) == KEPT
-    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=100)) == PartitionState({"p.c.a": 60}, [NOW])
-    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=80)) == PartitionState({"p.c.a": 60}, [NOW], since=80)
+    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=100)) == PartitionState({"p.c.a": 60}, [NOW], None, REACHED)
+    assert whole(kafka_bootstrap, topics, Pointer(0, 1, at=80)) == PartitionState({"p.c.a": 60}, [NOW], 80, REACHED)
 
 
 @pytest.mark.parametrize("number", [0, 2, 7])

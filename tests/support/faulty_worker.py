@@ -98,7 +98,9 @@ def start_at_latest() -> None:
 def forget_alerts() -> None:
     replace(
         Pipeline, "restore",
-        lambda restore: lambda self, partition, state: restore(self, partition, PartitionState(state.windows, [])),
+        lambda restore: lambda self, partition, state: restore(
+            self, partition, PartitionState(state.windows, [], state.since, state.reached)
+        ),
     )  # fmt: skip
 
 

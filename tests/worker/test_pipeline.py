@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.bundles import write_bundle
 
-from models.messages import SensorScan, decode_prediction, encode
+from models.messages import Prediction, SensorScan, decode_prediction, encode
 from models.runtime import Predictor
 from worker import pipeline
 from worker.kafka.committed import Committed, decode
@@ -103,11 +103,11 @@ def test_windows_from_before_with_alerts_of_now_go_on_to_the_same_bytes(
     first, last = sorted((min(cut, len(log)), min(again, len(log))))
     worker = Pipeline(predictor, Metrics())
     found = [worker.process([record]).outgoing for record in log[:first]]
-    kept = worker.state(PARTITION).windows
+    kept = worker.state(PARTITION)
     found += [worker.process([record]).outgoing for record in log[first:last]]
     now = worker.state(PARTITION)
     since, live = 2 * first, 2 * last
-    taken = PartitionState(kept, now.alerts, since)
+    taken = PartitionState(kept.windows, now.alerts, since, kept.reached)
     worker = Pipeline(predictor, Metrics())
     worker.restore(PARTITION, taken)
     worker.refill([record for record in log if taken.begins(live) <= record.origin.offset < live])
@@ -143,3 +143,31 @@ def test_what_is_taken_over_goes_on_to_the_same_bytes(
         for outcome in ("used", "late", "duplicate")
     ]
     assert sum(told) == sum(record.key != b"rubbish" for record in log[last:])
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps=STEPS, cut=st.integers(0, 80), left=st.integers(0, 8))
+def test_of_what_the_log_lost_nothing_is_said_twice_and_nothing_else(
+    predictor: Predictor, steps: list[tuple[str, int, float]], cut: int, left: int
+) -> None:
+    """The same scans are predicted, be it without a value; a value is that of the whole window."""
+    log = as_log(steps)
+    cut %= len(log) + 1
+    worker = Pipeline(predictor, Metrics())
+    for record in log[:cut]:
+        worker.process([record])
+    state = decode(as_metadata(Committed("ab12", 1, worker.state(PARTITION)))).state
+    worker = Pipeline(predictor, Metrics())
+    worker.restore(PARTITION, state)
+    worker.refill([record for record in log[max(0, cut - left) : cut] if record.origin.offset >= state.begins(2 * cut)])
+    found = [worker.process([record]).outgoing for record in log[cut:]]
+    for wanted, said in zip(undisturbed(predictor, log)[cut:], found, strict=True):
+        expected, got = predictions(wanted), predictions(said)
+        assert got.keys() == expected.keys()
+        assert all(one.probability is None or one == expected[key] for key, one in got.items())
+
+
+def predictions(outgoing: Sequence[Outgoing]) -> dict[tuple[str, int], Prediction]:
+    """By their key."""
+    every = [decode_prediction(out.value or b"") for out in outgoing if out.destination == "predictions"]
+    return {(one.strand_id, one.event_time_ms): one for one in every}

@@ -113,7 +113,7 @@ class Checkpoints:
             return PartitionState({}, found.state.alerts)
         is_now = pointer.at == offset
         alerts = found.state.alerts or kept.state.alerts if is_now else found.state.alerts
-        return PartitionState(kept.state.windows, alerts, None if is_now else pointer.at)
+        return PartitionState(kept.state.windows, alerts, None if is_now else pointer.at, kept.state.reached)
 
     def _kept(self, partition: Partition, offset: int, state: PartitionState, keep: Keep) -> _Last | None:
         place = keep(self._key(partition), pack(self._committed(partition, state)))

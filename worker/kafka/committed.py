@@ -4,7 +4,8 @@
     decode(text).state
 
 The text is the checksum and the compressed state in base 85. Kafka limits it (`offset.metadata.max.bytes`, 4,096 unless
-the broker says otherwise), so what is written is lean: places as distances from the first, and no names of fields.
+the broker says otherwise), so what is written is lean: places as distances from the first, times as distances from the
+newest, column by column, and no names of fields.
 Where that is too long, `worker.kafka.checkpoints` keeps the same as bytes in a topic, and the text points to it.
 """
 
@@ -15,9 +16,10 @@ from typing import Any
 import msgspec
 
 from models.errors import ContractError, mismatch
-from worker.records import PLACES, AlertState, PartitionState
+from models.windows import LateRun
+from worker.records import PLACES, AlertState, PartitionState, Reached
 
-FORMAT = 3
+FORMAT = 4
 
 LONGEST = 4000
 """Characters of metadata: a broker takes 4,096 unless `offset.metadata.max.bytes` says otherwise."""
@@ -62,12 +64,31 @@ _Distance = int | tuple[int, int]
 """Records from the first; and the scan within the record, if it is not its first."""
 
 
+class _Columns(msgspec.Struct, frozen=True, array_like=True):
+    """Of every strand, in one order.
+
+    Attributes:
+        first: offset of the first window's beginning, of which the others are so many records away.
+        newest_ms: the newest event time, of which the others are so many milliseconds short.
+        last: the last offset, of which the others are so many records short.
+        late: of the few strands that have such scans: how many, and how far the last is behind the strand's newest.
+    """
+
+    strand_ids: list[str]
+    first: int
+    starts: list[_Distance | None]
+    newest_ms: int
+    event_times_ms: list[int | None]
+    last: int
+    offsets: list[int]
+    late: dict[str, LateRun]
+
+
 class _Wire(msgspec.Struct, frozen=True, array_like=True):
     format: int
     model: str
     partitions: int
-    first: int
-    windows: dict[str, _Distance]
+    strands: _Columns
     alerts: list[AlertState]
     checkpoint: Pointer | None
     epoch: int
@@ -93,14 +114,11 @@ def decode(text: str) -> Committed:
 
 def pack(committed: Committed) -> bytes:
     """As bytes: the checksum, and all else compressed."""
-    starts = committed.state.windows
-    first = committed.state.begins(0)
     wire = _Wire(
         FORMAT,
         committed.model,
         committed.partitions,
-        first,
-        {strand_id: _distance(start, first) for strand_id, start in starts.items()},
+        _columns(committed.state),
         list(committed.state.alerts),
         committed.checkpoint,
         committed.epoch,
@@ -125,8 +143,49 @@ def unpack(raw: bytes) -> Committed:
         raise _refused(str(error)) from None
     if wire is None:
         raise _refused(f"format {plain[:1]}")
-    windows = {strand_id: _place(wire.first, distance) for strand_id, distance in wire.windows.items()}
-    return Committed(wire.model, wire.partitions, PartitionState(windows, wire.alerts), wire.checkpoint, wire.epoch)
+    state = PartitionState(_windows(wire.strands), wire.alerts, reached=_reached(wire.strands))
+    return Committed(wire.model, wire.partitions, state, wire.checkpoint, wire.epoch)
+
+
+def _columns(state: PartitionState) -> _Columns:
+    starts, reached = state.windows, state.reached
+    strand_ids = list(reached) if starts.keys() <= reached.keys() else list({**reached, **starts})
+    first = state.begins(0)
+    newest_ms = max((one.event_time_ms for one in reached.values()), default=0)
+    last = max((one.offset for one in reached.values()), default=0)
+    every = [reached.get(strand_id) for strand_id in strand_ids]
+    return _Columns(
+        strand_ids,
+        first,
+        [None if (start := starts.get(strand_id)) is None else _distance(start, first) for strand_id in strand_ids],
+        newest_ms,
+        [None if one is None else newest_ms - one.event_time_ms for one in every],
+        last,
+        [0 if one is None else last - one.offset for one in every],
+        {
+            strand_id: (one.late[0], one.event_time_ms - one.late[1])
+            for strand_id, one in reached.items()
+            if one.late is not None
+        },
+    )
+
+
+def _windows(strands: _Columns) -> dict[str, int]:
+    return {
+        strand_id: _place(strands.first, distance)
+        for strand_id, distance in zip(strands.strand_ids, strands.starts, strict=True)
+        if distance is not None
+    }
+
+
+def _reached(strands: _Columns) -> dict[str, Reached]:
+    reached: dict[str, Reached] = {}
+    for strand_id, short_ms, short in zip(strands.strand_ids, strands.event_times_ms, strands.offsets, strict=True):
+        if short_ms is not None:
+            event_time_ms, late = strands.newest_ms - short_ms, strands.late.get(strand_id)
+            run = None if late is None else (late[0], event_time_ms - late[1])
+            reached[strand_id] = Reached(event_time_ms, strands.last - short, run)
+    return reached
 
 
 def _distance(place: int, first: int) -> _Distance:

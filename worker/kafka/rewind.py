@@ -112,7 +112,9 @@ class Rewind:
         state, former, epoch = self._state(where, committed, until_s)
         offset = self._gone_on_at(committed, low, high, epoch, until_s)
         if offset != committed.offset:
-            return Resume(offset, offset, PartitionState({}, state.alerts), former=former)
+            # Where a tail was cut off, what comes in its place is new: of its scans nothing is known.
+            reached = {strand_id: one for strand_id, one in state.reached.items() if one.offset < offset}
+            return Resume(offset, offset, PartitionState({}, state.alerts, reached=reached), former=former)
         oldest = max(low, offset - MOST_REPLAYED)
         windows = {strand_id: start for strand_id, start in state.windows.items() if start >= oldest * PLACES}
         if len(windows) < len(state.windows):
@@ -121,7 +123,7 @@ class Rewind:
                 partition=where, strands=len(state.windows) - len(windows), low=low, most_replayed=MOST_REPLAYED,
             )  # fmt: skip
         since = None if state.since is None else max(state.since, oldest)
-        state = PartitionState(windows, state.alerts, since)
+        state = PartitionState(windows, state.alerts, since, state.reached)
         return Resume(state.begins(offset), offset, state, former=former, epoch=epoch)
 
     def _gone_on_at(self, committed: TopicPartition, low: int, high: int, epoch: int, until_s: float) -> int:

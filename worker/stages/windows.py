@@ -4,16 +4,16 @@ A strand belongs to the partition its scans come from; when the partition goes, 
 outside this file and `models` assumes that a strand's state is a window.
 """
 
-import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from models.frames import ScanFrame
 from models.messages import ScanFacts
 from models.strand_window import StrandWindow
 from models.windows import DUE, ORDINARY, Outcome, Verdict, WindowRules
-from worker.records import PLACES, DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, ScanBlock
+from worker.records import PLACES, DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, Reached, ScanBlock
 
 EVICT_AFTER_RECORDS = 100_000
 """A strand without a scan for this many offsets of its partition is forgotten: memory stays bounded."""
@@ -26,10 +26,14 @@ class _Strand(StrandWindow):
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Refill:
+    """As `Windows.begin_refill` was told, and the strands whose window was begun."""
+
     starts: Mapping[str, int]
     since: int | None
+    reached: Mapping[str, Reached]
+    begun: set[str] = field(default_factory=set)
 
 
 class Windows:
@@ -82,13 +86,22 @@ class Windows:
         self._watched.pop(partition, None)
 
     def starts(self, partition: Partition) -> dict[str, int]:
-        """The place of the oldest scan in every strand's window: all that `refill` needs beside the log."""
+        """The place of the oldest scan in every strand's window; of those that hold any."""
         strands = self._partitions.get(partition, {})
-        return {strand_id: strand.start_place for strand_id, strand in strands.items()}
+        return {strand_id: place for strand_id, strand in strands.items() if (place := strand.start_place) is not None}
+
+    def reached(self, partition: Partition) -> dict[str, Reached]:
+        """How far every strand has come."""
+        return {
+            strand_id: Reached(last_ms, strand.last_offset, strand.timeline.late)
+            for strand_id, strand in self._partitions.get(partition, {}).items()
+            if (last_ms := strand.timeline.last_ms) is not None
+        }
 
     def begin_refill(
-        self, partition: Partition, starts: Mapping[str, int], watched: Mapping[str, int], since: int | None = None
-    ) -> None:
+        self, partition: Partition, starts: Mapping[str, int], watched: Mapping[str, int], since: int | None = None,
+        reached: Mapping[str, Reached] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         """Forget what was; from now on `refill` takes the scans of these strands, each from its place on.
 
         Args:
@@ -98,35 +111,66 @@ class Windows:
                 were full. Those that the log cannot fill any more are given up with the partition's next scan.
             since: offset at which the starts were so, and from which on the scans of every strand count; None if it is
                 where the refill ends.
+            reached: by strand, how far it had come when the starts were so. One that the log does not refill goes on
+                from there with an empty window: its scans are refused or due as they would have been.
         """
         self.drop(partition)
-        self._refills[partition] = _Refill(starts, since)
+        self._refills[partition] = _Refill(starts, since, reached)
         self._watched[partition] = watched
+        if reached:
+            self._partitions[partition] = {one: self._gone_on(one, at) for one, at in reached.items()}
+            self._swept[partition] = max(at.offset for at in reached.values()) // self._cell_records
 
     def refill(self, block: ScanBlock | FrameBlock) -> None:
         """Take scans that were taken before, in silence: windows grow as they did, and nothing comes of it.
 
         A strand's scans before its start are passed over: a late one among them, which was refused when it came, would
-        be taken now for the first.
+        be taken now for the first. So are those after it, if its start is not in the log any more.
         """
         if isinstance(block, FrameBlock):
             for origin, frame, lacking in zip(block.origins, block.frames, block.missing, strict=True):
-                first = max(0, self._refill_from(origin, frame.strand_id) - origin.place())
+                first = self._first_taken(origin, frame.strand_id, len(frame))
                 if first < len(frame):
                     _exhaust(_through(self._window(origin, frame.strand_id), origin, frame, lacking, first))
             return
         for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
-            if self._refill_from(origin, scan.strand_id) <= origin.place():
+            if self._first_taken(origin, scan.strand_id, 1) == 0:
                 self._window(origin, scan.strand_id).push(scan.event_time_ms, row, origin.place(), missing)
 
-    def _refill_from(self, origin: Origin, strand_id: str) -> int:
-        """The place from which a strand's scans are taken; evicts as it was done when the record first came."""
+    def _first_taken(self, origin: Origin, strand_id: str, count: int) -> int:
+        """The first of a record's scans that is taken, `count` if none is; evicts as when the record first came."""
         refill = self._refills[origin.partition]
         if refill.since is not None and origin.offset >= refill.since:
+            self._go_on_where_broken(origin.partition)
             _exhaust(self._sweep(origin))
             return 0
         self._swept[origin.partition] = self._cell(origin)
-        return refill.starts.get(strand_id, sys.maxsize)
+        if strand_id in refill.begun:
+            return 0
+        first = refill.starts.get(strand_id, -1) - origin.place()
+        if not 0 <= first < count:
+            return count
+        refill.begun.add(strand_id)
+        self._partitions.get(origin.partition, {}).pop(strand_id, None)
+        return first
+
+    def _go_on_where_broken(self, partition: Partition) -> None:
+        """A strand that has not come as far as it had, because the log lacks scans of it, begins anew there."""
+        refill = self._refills.get(partition)
+        if refill is None or not refill.reached:
+            return
+        strands = self._partitions[partition]
+        for strand_id, at in refill.reached.items():
+            if strands[strand_id].timeline.last_ms != at.event_time_ms:
+                strands[strand_id] = self._gone_on(strand_id, at)
+        refill.reached = {}
+
+    def _gone_on(self, strand_id: str, at: Reached) -> _Strand:
+        """A strand that has come so far, with an empty window."""
+        strand = _Strand(self._rules, strand_id, self._sensors)
+        strand.timeline.go_on_from(at.event_time_ms, at.late)
+        strand.last_offset = at.offset
+        return strand
 
     def last_times_ms(self) -> list[int]:
         """The newest event time of every strand."""
@@ -171,6 +215,7 @@ class Windows:
 
     def _begin_cell(self, origin: Origin) -> Iterator[GivenUp]:
         """What is due at a cell's first record; at any other it is nothing, and only takes time."""
+        self._go_on_where_broken(origin.partition)
         yield from self._give_up_broken(origin)
         yield from self._sweep(origin)
 

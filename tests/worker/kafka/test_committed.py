@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.errors import ContractError
 from worker.kafka.committed import FORMAT, Committed, Pointer, decode, encode, pack, unpack
-from worker.records import PLACES, AlertState, PartitionState
+from worker.records import PLACES, AlertState, PartitionState, Reached
 
 NUMBERS = st.none() | st.integers(0, 2**53)
 ALERTS = st.builds(
@@ -31,10 +31,18 @@ ALERTS = st.builds(
     model=st.text(min_size=1, max_size=20),
     model_sha256=st.text("0123456789abcdef", min_size=12, max_size=12),
 )
+REACHED = st.builds(
+    Reached,
+    event_time_ms=st.integers(-(2**50), 2**50),
+    offset=st.integers(0, 2**50),
+    late=st.none() | st.tuples(st.integers(1, 9), st.integers(-(2**50), 2**50)),
+)
+STRANDS = st.sampled_from(["p1.c1.s1", "p1.c1.s2", "p1.c2.s1"]) | st.text(min_size=1, max_size=20)
 STATES = st.builds(
     PartitionState,
-    windows=st.dictionaries(st.text(min_size=1, max_size=20), st.integers(0, 2**60), max_size=20),
+    windows=st.dictionaries(STRANDS, st.integers(0, 2**60), max_size=20),
     alerts=st.lists(ALERTS, max_size=6),
+    reached=st.dictionaries(STRANDS, REACHED, max_size=20),
 )
 
 POINTERS = st.none() | st.builds(Pointer, *[st.integers(0, 2**60)] * 3)
@@ -81,10 +89,15 @@ def test_what_somebody_else_committed_is_refused(text: str) -> None:
         decode(text)
 
 
-def test_another_format_is_refused_by_its_number() -> None:
-    packed = zlib.compress(msgspec.msgpack.encode([FORMAT + 1, "whatever"]))
+FORMAT_3 = [3, "ab12", 6, 60, {"p.c.a": 0, "p.c.b": [15, 3]}, [], None, 4]
+"""As it was once committed, without how far strands had come."""
+
+
+@pytest.mark.parametrize(("wire", "number"), [([FORMAT + 1, "whatever"], FORMAT + 1), (FORMAT_3, 3)])
+def test_another_format_is_refused_by_its_number(wire: list[object], number: int) -> None:
+    packed = zlib.compress(msgspec.msgpack.encode(wire))
     text = base64.b85encode(zlib.crc32(packed).to_bytes(4) + packed).decode()
-    with pytest.raises(ContractError, match=rf"format {FORMAT}, got format \[{FORMAT + 1}\]"):
+    with pytest.raises(ContractError, match=rf"format {FORMAT}, got format \[{number}\]"):
         decode(text)
 
 
@@ -92,7 +105,12 @@ def test_a_hundred_strands_and_ten_alerts_fit() -> None:
     windows = {
         f"plant1.c{number // 6}.s{number % 6}": (10**9 + 137 * number % 24_000) * PLACES for number in range(100)
     }
+    reached = {
+        strand_id: Reached(1764000000500 + 271 * number % 600, 10**9 + 24_000 + 37 * number % 100)
+        for number, strand_id in enumerate(windows)
+    }
     alert = AlertState("plant1.c3.s2", "sticker", 1764000000500, None, 1764000001500, None, 1764000009500, 0.87654321,
                        "H20417", 412.35, 418.2, 0.7654321,
                        "critical", "casting-cnn-lstm@1.2.0", "ab12ab12ab12")  # fmt: skip
-    assert len(encode(Committed("ab12ab12ab12", 6, PartitionState(windows, [alert] * 10)))) < 1500
+    state = PartitionState(windows, [alert] * 10, reached=reached)
+    assert len(encode(Committed("ab12ab12ab12", 6, state))) < 1500

@@ -9,13 +9,14 @@ from worker.errors import StartupError
 from worker.kafka import rewind
 from worker.kafka.committed import Committed, Pointer, encode
 from worker.kafka.rewind import EMPTY, Resume, Rewind
-from worker.records import PLACES, AlertState, Partition, PartitionState
+from worker.records import PLACES, AlertState, Partition, PartitionState, Reached
 from worker.settings import KafkaSettings, Settings
 
 ALERT = AlertState("p.c.a", "sticker", 1, None, 1, None, 1, 0.9, None, None, None, 0.9, "critical", "m@1", "ab")
 UNTIL_S = 1e9
 STARTS_OF_B = {"p.c.b": 75 * PLACES + 3}
-STATE = PartitionState({"p.c.a": 60 * PLACES, **STARTS_OF_B}, [ALERT])
+REACHED = {"p.c.a": Reached(1_000_000, 69), "p.c.b": Reached(1_000_500, 99, (3, 990_000))}
+STATE = PartitionState({"p.c.a": 60 * PLACES, **STARTS_OF_B}, [ALERT], reached=REACHED)
 
 
 def as_found(_: Partition, __: int, found: Committed, ___: float) -> PartitionState:
@@ -93,13 +94,18 @@ def test_other_partitions_are_refused_and_the_remedy_told() -> None:
         mine.require_partitions(before, 8)
 
 
+ONLY_A = PartitionState({}, [ALERT], reached={"p.c.a": REACHED["p.c.a"]})
+"""Of the other strand some scan that was judged is not in the log any more, and others take its place."""
+
+
 @pytest.mark.parametrize(
     ("cut_at", "high", "expected"),
     [
         (None, 200, Resume(60, 100, STATE, epoch=4)),
-        (70, 200, Resume(70, 70, PartitionState({}, [ALERT]))),
-        (70, 90, Resume(70, 70, PartitionState({}, [ALERT]))),  # written on, but not up to where it was
-        (90, 90, Resume(90, 90, PartitionState({}, [ALERT]))),
+        (60, 200, Resume(60, 60, PartitionState({}, [ALERT]))),
+        (70, 200, Resume(70, 70, ONLY_A)),
+        (70, 90, Resume(70, 70, ONLY_A)),  # written on, but not up to where it was
+        (90, 90, Resume(90, 90, ONLY_A)),
     ],
 )
 def test_a_log_that_was_cut_off_is_gone_on_with_from_there(
@@ -116,39 +122,40 @@ def test_a_log_that_was_cut_off_is_gone_on_with_from_there(
 def test_a_window_whose_beginning_is_gone_starts_warming_and_its_alert_stays(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert resume(low=61) == Resume(75, 100, PartitionState(STARTS_OF_B, [ALERT]))
-    assert resume(low=76) == Resume(100, 100, PartitionState({}, [ALERT]))
+    assert resume(low=61) == Resume(75, 100, PartitionState(STARTS_OF_B, [ALERT], reached=REACHED))
+    assert resume(low=76) == Resume(100, 100, PartitionState({}, [ALERT], reached=REACHED))
     assert "strands" in capsys.readouterr().out
 
 
 def test_no_more_is_read_again_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewind, "MOST_REPLAYED", 30)
-    assert resume() == Resume(75, 100, PartitionState(STARTS_OF_B, [ALERT]))
+    assert resume() == Resume(75, 100, PartitionState(STARTS_OF_B, [ALERT], reached=REACHED))
 
 
 @pytest.mark.parametrize(
     ("low", "expected"),
     [
-        (0, Resume(60, 100, PartitionState(STATE.windows, [ALERT], 80))),
-        (76, Resume(80, 100, PartitionState({}, [ALERT], 80))),
-        (90, Resume(90, 100, PartitionState({}, [ALERT], 90))),
+        (0, Resume(60, 100, PartitionState(STATE.windows, [ALERT], 80, REACHED))),
+        (76, Resume(80, 100, PartitionState({}, [ALERT], 80, REACHED))),
+        (90, Resume(90, 100, PartitionState({}, [ALERT], 90, REACHED))),
     ],
 )
 def test_from_a_checkpoint_every_strand_is_read_from_where_it_was_made(low: int, expected: Resume) -> None:
-    mine = rewind_of(lambda *_: PartitionState(STATE.windows, [ALERT], 80))
+    mine = rewind_of(lambda *_: PartitionState(STATE.windows, [ALERT], 80, REACHED))
     text = encode(Committed("ab12", 6, PartitionState({}, [ALERT]), Pointer(0, 7, at=80)))
     assert mine.resume(TopicPartition("t", 3, 100, text), low, 200, UNTIL_S) == expected
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "start", "said"),
+    ("low", "high", "start", "known", "said"),
     [
-        (120, 200, 120, "the log no longer has our offset"),
-        (0, 90, 90, "the log was cut off below our offset"),  # and nobody knows under which epoch it was written
+        (120, 200, 120, STATE.reached, "the log no longer has our offset"),
+        # And nobody knows under which epoch it was written.
+        (0, 90, 90, ONLY_A.reached, "the log was cut off below our offset"),
     ],
 )
 def test_an_offset_the_log_does_not_have_goes_on_at_its_nearest_end(
-    low: int, high: int, start: int, said: str, capsys: pytest.CaptureFixture[str]
+    low: int, high: int, start: int, known: dict[str, Reached], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert resume(low=low, high=high) == Resume(start, start, PartitionState({}, [ALERT]))
+    assert resume(low=low, high=high) == Resume(start, start, PartitionState({}, [ALERT], reached=known))
     assert said in capsys.readouterr().out
