@@ -1,5 +1,7 @@
-"""Retention takes what windows would be refilled from: they start warming, and no value is made up."""
+"""Retention takes what windows would be refilled from: they start warming, no value is made up, no key comes twice."""
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,18 +9,40 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from support.fault_run import FaultRun
 from support.kafka_broker import Topics
-from support.kafka_io import committed_offsets
-from support.uneven_line import uneven_line
+from support.kafka_io import committed_offsets, end_offsets
+from support.uneven_line import Published, uneven_line
 
 pytestmark = [pytest.mark.extended, pytest.mark.parametrize("topics", [1], indirect=True)]
 
 
+class SentAgain:
+    """An uneven line, of which each strand's last scans come again, newest first, once it is told to."""
+
+    def __init__(self, seed: int) -> None:
+        self.again = threading.Event()
+        self.is_done = threading.Event()
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Published]:
+        last: dict[str, list[Published]] = {}
+        for record in uneven_line(self._seed):
+            if self.again.is_set() and not self.is_done.is_set():
+                for scans in last.values():
+                    yield from reversed(scans)
+                self.is_done.set()
+            if record.scan is not None:
+                last[record.key] = [*last.get(record.key, []), record][-3:]
+            yield record
+
+
 @pytest.mark.parametrize("within", [False, True], ids=["before the refill", "within it"])
 def test_what_is_gone_shows_as_warming(kafka_bootstrap: str, topics: Topics, bundle: Path, within: bool) -> None:
-    line = uneven_line(81, is_orderly=True)  # a late scan would be the first of what is left
+    line = SentAgain(81)
     with FaultRun(kafka_bootstrap, topics, bundle, seed=81, line=line) as run:
         run.restart()
         run.wait_for_committed(1000)
+        run.pause_line()
+        run.wait_for_committed(sum(end_offsets(kafka_bootstrap, topics.sensors).values()))
         run.kill()
         if within:
             run.start(FAILPOINT="mid_refill:1:pause:3")
@@ -27,8 +51,12 @@ def test_what_is_gone_shows_as_warming(kafka_bootstrap: str, topics: Topics, bun
         gone = TopicPartition(topics.sensors, 0, offset - 3)
         admin = AdminClient({"bootstrap.servers": kafka_bootstrap})  # kept, or its answers are not
         admin.delete_records([gone])[gone].result(10)
+        line.again.set()
+        run.go_on_with_line()
+        assert line.is_done.wait(10)
         if not within:
             run.start()
         wrong = run.differences()
         assert run.made_up() == [], str(run.made_up())
+    assert [text for text in wrong if "no due scan" in text or "out of order" in text] == []
     assert wrong or within, "everything was refilled: nothing was gone"

@@ -211,7 +211,7 @@ class FaultRun:
                 return wrong
 
     def made_up(self) -> list[str]:
-        """After `differences`: what is lost, and values that are not those of whole windows."""
+        """After `differences`: what is lost or twice, and values that are not those of whole windows."""
         return self._oracle.made_up(self._published, self.reader.found)
 
     @property

@@ -128,13 +128,15 @@ class Oracle:
         return wrong + list(_compare_letters(letters, found.dead_letters))
 
     def made_up(self, published: Sequence[Published], found: Found) -> list[str]:
-        """What is lost, and values not of whole windows; warming predictions may be more than foreseen."""
+        """What is lost or twice, and values not of whole windows; a warming prediction may be of a scan not due."""
         wrong: list[str] = []
         for strand_id, scans in _by_strand(published).items():
             foreseen = {(one.event_time_ms, one.seq): one.probabilities for one in self.foresee(strand_id, scans)[0]}
             said = [prediction for prediction in found.predictions if prediction.strand_id == strand_id]
-            lost = foreseen.keys() - {(one.event_time_ms, one.seq) for one in said}
+            times_said = Counter((one.event_time_ms, one.seq) for one in said)
+            lost = foreseen.keys() - times_said.keys()
             wrong += [f"{strand_id}: nothing said of {lost}"] if lost else []
+            wrong += [f"{strand_id}: {times} predictions of {one}" for one, times in times_said.items() if times > 1]
             wrong += [
                 f"{strand_id}: {one.probability} at {one.event_time_ms}"
                 for one in said
