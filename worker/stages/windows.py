@@ -4,6 +4,7 @@ A strand belongs to the partition its scans come from; when the partition goes, 
 outside this file and `models` assumes that a strand's state is a window.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,9 +134,21 @@ class Windows:
                 if first < len(frame):
                     _exhaust(_through(self._window(origin, frame.strand_id), origin, frame, lacking, first))
             return
+        partition, plain_until = None, 0
+        strands: dict[str, _Strand] = {}
+        begun: set[str] = set()
         for origin, scan, row, missing in zip(block.origins, block.scans, block.rows, block.missing, strict=True):
-            if self._first_taken(origin, scan.strand_id, 1) == 0:
-                self._window(origin, scan.strand_id).push(scan.event_time_ms, row, origin.place(), missing)
+            strand_id, offset = scan.strand_id, origin.offset
+            if origin.partition is partition and offset < plain_until and strand_id in begun:  # nearly all
+                strand = strands[strand_id]
+                strand.last_offset = offset
+                strand.push(scan.event_time_ms, row, offset * PLACES, missing)
+                continue
+            if self._first_taken(origin, strand_id, 1) == 0:
+                self._window(origin, strand_id).push(scan.event_time_ms, row, origin.place(), missing)
+            partition, refill = origin.partition, self._refills[origin.partition]
+            strands, begun = self._partitions.setdefault(partition, {}), refill.begun
+            plain_until = min(self._next_cell_at(origin), sys.maxsize if refill.since is None else refill.since)
 
     def _first_taken(self, origin: Origin, strand_id: str, count: int) -> int:
         """The first of a record's scans that is taken, `count` if none is; evicts as when the record first came."""
