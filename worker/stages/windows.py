@@ -6,15 +6,14 @@ outside this file and `models` assumes that a strand's state is a window.
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from models.frames import ScanFrame
-from models.messages import ScanFacts
 from models.strand_window import StrandWindow
-from models.windows import DUE, ORDINARY, Outcome, Verdict, WindowRules
-from worker.records import PLACES, DueScan, DueWindow, FrameBlock, GivenUp, Origin, Partition, Reached, ScanBlock
+from models.windows import ORDINARY, Outcome, WindowRules
+from worker.records import PLACES, DueWindow, FrameBlock, GivenUp, Origin, Partition, Reached, ScanBlock
+from worker.strand_steps import through, told
 
 EVICT_AFTER_RECORDS = 100_000
 """A strand without a scan for this many offsets of its partition is forgotten: memory stays bounded."""
@@ -76,7 +75,7 @@ class Windows:
                 continue
             self.outcomes[verdict.outcome] += 1
             if verdict.due or verdict.restarted:
-                yield from _told(origin, scan, strand, before, verdict)
+                yield from told(origin, scan, strand, before, verdict)
         self.outcomes[Outcome.USED] += ordinary
 
     def drop(self, partition: Partition) -> None:
@@ -132,7 +131,7 @@ class Windows:
             for origin, frame, lacking in zip(block.origins, block.frames, block.missing, strict=True):
                 first = self._first_taken(origin, frame.strand_id, len(frame))
                 if first < len(frame):
-                    _exhaust(_through(self._window(origin, frame.strand_id), origin, frame, lacking, first))
+                    _exhaust(through(self._window(origin, frame.strand_id), origin, frame, lacking, first))
             return
         partition, plain_until = None, 0
         strands: dict[str, _Strand] = {}
@@ -202,12 +201,12 @@ class Windows:
                 yield from self._begin_cell(origin)
             window = self._window(origin, frame.strand_id)
             refused = 0
-            for index, before, verdict in _through(window, origin, frame, missing):
+            for index, before, verdict in through(window, origin, frame, missing):
                 if verdict.outcome is not Outcome.USED:
                     self.outcomes[verdict.outcome] += 1
                     refused += 1
                 elif verdict.due or verdict.restarted:
-                    yield from _told(origin, frame.scan(index), window, before, verdict)
+                    yield from told(origin, frame.scan(index), window, before, verdict)
             self.outcomes[Outcome.USED] += len(frame) - refused
 
     def _window(self, origin: Origin, strand_id: str) -> _Strand:
@@ -253,67 +252,5 @@ class Windows:
             yield GivenUp(origin, strand_id, last or 0, why, is_evicted=True)
 
 
-def _through(
-    window: StrandWindow, origin: Origin, frame: ScanFrame, missing: Sequence[int], first: int = 0
-) -> Iterator[tuple[int, int | None, Verdict]]:
-    """Offer a frame's scans, from one on, to its strand's window; many in one step where they simply follow.
-
-    Yields:
-        Index, newest event time before and verdict: of each scan that is due, and of all where they do
-        not simply follow.
-    """
-    due = window.timeline.observe_steps(frame.time_ms(first), frame.period_ms, len(frame) - first)
-    if due is None:
-        for index in range(first, len(frame)):
-            before = window.timeline.last_ms
-            yield (
-                index,
-                before,
-                window.push(frame.time_ms(index), frame.rows[index], origin.place(index), missing[index]),
-            )
-        return
-
-    def append(begin: int, until: int) -> None:
-        window.append_steps(
-            frame.time_ms(begin), frame.period_ms, frame.rows[begin:until], missing[begin:until], origin.place(begin)
-        )
-
-    begin = first
-    for index in due:
-        append(begin, first + index + 1)
-        begin = first + index + 1
-        yield begin - 1, None, DUE
-    if begin < len(frame):
-        append(begin, len(frame))
-
-
-def _told(
-    origin: Origin, scan: ScanFacts, window: StrandWindow, before: int | None, verdict: Verdict
-) -> Iterator[DueWindow | GivenUp]:
-    if verdict.restarted and before is not None:
-        yield GivenUp(origin, scan.strand_id, scan.event_time_ms, _why_restarted(before, scan.event_time_ms))
-    if verdict.due:
-        yield DueWindow(_due_scan(origin, scan, window), window.rows)
-
-
 def _exhaust(steps: Iterator[object]) -> None:
     deque(steps, maxlen=0)
-
-
-def _due_scan(origin: Origin, scan: ScanFacts, window: StrandWindow) -> DueScan:
-    return DueScan(
-        origin=origin,
-        strand_id=scan.strand_id,
-        seq=scan.seq,
-        event_time_ms=scan.event_time_ms,
-        heat_id=scan.heat_id,
-        strand_position_m=scan.strand_position_m,
-        window_start_ms=window.start_ms,
-        missing_fraction=window.missing_fraction,
-        is_full=window.is_full,
-    )
-
-
-def _why_restarted(before_ms: int, now_ms: int) -> str:
-    step = (now_ms - before_ms) / 1000
-    return f"a gap of {step:.1f} s in its scans" if step > 0 else f"its clock was set back by {-step:.1f} s"
