@@ -22,12 +22,15 @@ from soak_page import Told
 from support import fault_scenes
 from support.bundles import write_bundle
 from support.fault_run import FaultRun
-from support.mutant_scenes import ASLEEP_S, FENCED_S, SCENES, asleep_for
+from support.mutant_scenes import ASLEEP_S, FENCED_S, SCENES, asleep_for, stalled
 
 Scene = Callable[[int], AbstractContextManager[FaultRun]]
 """One run of a seed, as a context that yields it before it is judged."""
 
 MUTANTS = "mutants"
+
+ZOMBIES = (asleep_for(ASLEEP_S), asleep_for(FENCED_S), stalled)
+"""Its session ends; its session, then its transaction; its transaction only."""
 
 
 def scenes(bundle: Path, seconds: float) -> dict[str, Scene]:
@@ -50,13 +53,14 @@ def scenes(bundle: Path, seconds: float) -> dict[str, Scene]:
     def down(seconds: float, *, busy: bool) -> Callable[[Any, FaultRun], None]:
         return lambda kafka, run: fault_scenes.down(kafka, run, seconds, busy=busy)
 
-    def sleeper(run: FaultRun, rng: random.Random) -> None:
-        asleep_for(rng.choice([ASLEEP_S, FENCED_S]))(run)
+    def zombie(seed: int) -> AbstractContextManager[FaultRun]:
+        play = ZOMBIES[seed % len(ZOMBIES)]
+        return workers(seed, 3, lambda run, _: play(run), is_begun=False, broker=fault_scenes.LOOKS_OFTEN)
 
     return {
         "kills": lambda seed: workers(seed, 3, lambda run, rng: fault_scenes.kills(run, rng, seconds)),
         "places": lambda seed: workers(seed, 3, fault_scenes.places),
-        "zombie": lambda seed: workers(seed, 3, sleeper, is_begun=False),
+        "zombie": zombie,
         "takeover": lambda seed: workers(seed, 6, fault_scenes.takeover),
         "handover": lambda seed: workers(seed, 6, fault_scenes.handover),
         "scale": lambda seed: workers(seed, 6, lambda run, _: fault_scenes.scale(run), per_s=2000),
@@ -109,7 +113,7 @@ def _mutants(bundle: Path) -> dict[str, str]:
     """Every mutant in its scene, and what gave it away; empty where nothing did that fits."""
     caught: dict[str, str] = {}
     for name, scene in SCENES.items():
-        how = {"line": scene.line(), "per_s": scene.per_s}
+        how = {"line": scene.line(), "per_s": scene.per_s, "broker": fault_scenes.LOOKS_OFTEN}
         with fault_scenes.line(1, scene.partitions, bundle, 11, is_begun=False, **how) as (_, run):
             scene.play(run, MUTANT=name)
             caught[name] = scene.given_away_by(run.differences(scene.within_s))

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
+from support.failpoints import PLACES
 from support.fault_run import FaultRun
-from support.faulty_worker import PLACES
 from support.kafka_broker import Topics
 
 pytestmark = [pytest.mark.extended, pytest.mark.parametrize("topics", [3], indirect=True)]

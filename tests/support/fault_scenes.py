@@ -10,8 +10,8 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from support.failpoints import PLACES
 from support.fault_run import FaultRun
-from support.faulty_worker import PLACES
 from support.kafka_broker import Topics
 
 from worker.brokers.apache_kafka import ApacheKafka
@@ -20,6 +20,9 @@ from worker.brokers.topics import COMPACTED, create_topics
 AS_USUAL = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
 """A broker that looks for what timed out every 200 ms, as others in these tests do, would abort it at its start before
 partitions have leaders, and leave those out: what was aborted there would come to light with the next commit."""
+
+LOOKS_OFTEN = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "200"}
+"""For scenes in which a transaction times out, and no broker is started anew."""
 
 
 @contextmanager

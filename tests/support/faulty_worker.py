@@ -1,20 +1,18 @@
 """`worker run` with a fault in it: broken on purpose, or struck at a named point. Started as a process of its own.
 
 MUTANT=skip_refill python faulty_worker.py run
-FAILPOINT=before_commit:3:kill python faulty_worker.py run      # at its third time; or raise, abort, pause:SECONDS
+FAILPOINT=before_commit:3:kill python faulty_worker.py run      # see `support.failpoints`
 """
 
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from support.failpoints import Points, replace
+
 from worker import cli, loop
-from worker.errors import DeliveryError
 from worker.kafka import checkpoints, exactly_once, rewind, source, transactional_producer
 from worker.pipeline import Pipeline
 from worker.records import PartitionState
@@ -22,10 +20,7 @@ from worker.stages import inference
 from worker.stages.windows import Windows
 
 Patch = Callable[[], None]
-
-
-def replace(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    setattr(owner, name, make(getattr(owner, name)))
+POINTS = Points(os.environ.get("FAILPOINT", ""))
 
 
 def commit_before_produce() -> None:
@@ -76,6 +71,21 @@ def no_recovery_after_abort() -> None:
             if self._producer.is_open:
                 self._producer.abort()
             self._void = None
+
+        return broken
+
+    replace(exactly_once.ExactlyOnceSink, "_mend", make)
+
+
+def no_recovery_after_fencing() -> None:
+    """Go on in memory, with another producer, as if the transaction that the broker ended had been committed."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any) -> None:
+            if not self._has_joined and time.monotonic() >= self._join_after_s:
+                self._try_to_join()
+            if self._has_joined:
+                self._void = None
 
         return broken
 
@@ -344,9 +354,9 @@ GROUP = os.environ.get("STRANDWATCH_KAFKA__GROUP_ID", "")
 MUTANTS: dict[str, Patch] = {
     patch.__name__: patch
     for patch in (
-        commit_before_produce, skip_refill, no_rewind, no_recovery_after_abort, start_at_latest, forget_alerts,
-        one_start_for_all, commit_while_refilling, offsets_from_position, no_transaction_offsets, accept_zombie,
-        forget_checkpoint,
+        commit_before_produce, skip_refill, no_rewind, no_recovery_after_abort, no_recovery_after_fencing,
+        start_at_latest, forget_alerts, one_start_for_all, commit_while_refilling, offsets_from_position,
+        no_transaction_offsets, accept_zombie, forget_checkpoint,
     )
 }  # fmt: skip
 
@@ -354,70 +364,6 @@ OTHERS: tuple[Patch, ...] = (
     clock_jumps, last_commit_void, leave_former_open, slow_commit, slow_model, slow_refill, trusts_its_producer,
 )  # fmt: skip
 """Slowed, or without a remedy: nothing that an oracle of one model could tell."""
-
-PLACES: dict[str, tuple[Any, str, bool]] = {
-    # name: owner, method, whether the point is before it
-    "after_poll": (Pipeline, "process", True),
-    "mid_produce": (transactional_producer.TransactionalProducer, "produce", True),
-    "before_offsets": (transactional_producer.TransactionalProducer, "send_offsets", True),
-    "before_commit": (transactional_producer.TransactionalProducer, "commit", True),
-    "after_commit": (transactional_producer.TransactionalProducer, "commit", False),
-    "mid_refill": (Pipeline, "refill", False),
-    "in_revoke": (exactly_once.ExactlyOnceSink, "release", True),
-}
-
-
-class Points:
-    """Counts how often a named point was reached, and strikes at the wanted time."""
-
-    def __init__(self, told: str) -> None:
-        self.name, _, rest = told.partition(":")
-        count, _, self._action = rest.partition(":")
-        self._left = int(count or 0)
-
-    def reach(self, name: str) -> None:
-        if name != self.name:
-            return
-        self._left -= 1
-        if self._left == 0:
-            self._strike()
-
-    def _strike(self) -> None:
-        print(f'{{"event": "struck", "at": "{self.name}"}}', file=sys.stderr, flush=True)
-        action, _, seconds = self._action.partition(":")
-        if action == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif action == "pause":  # somebody else must wake it
-            subprocess.Popen([sys.executable, "-c", WAKE, seconds, str(os.getpid())])
-            # To this thread: sent to the process, another may take it, and this one go on a little.
-            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
-            print('{"event": "awake"}', file=sys.stderr, flush=True)
-        elif action == "abort":
-            raise transactional_producer.TransactionError("abort", f"struck at {self.name}")
-        else:
-            raise DeliveryError(f"expected nothing, got struck at {self.name}")
-
-    def arm(self) -> None:
-        if self.name not in PLACES:
-            return
-        owner, method, before = PLACES[self.name]
-
-        def make(function: Callable[..., Any]) -> Callable[..., Any]:
-            def struck(*arguments: Any, **named: Any) -> Any:
-                if before:
-                    self.reach(self.name)
-                answer = function(*arguments, **named)
-                if not before:
-                    self.reach(self.name)
-                return answer
-
-            return struck
-
-        replace(owner, method, make)
-
-
-WAKE = "import os, signal, sys, time; time.sleep(float(sys.argv[1])); os.kill(int(sys.argv[2]), signal.SIGCONT)"
-POINTS = Points(os.environ.get("FAILPOINT", ""))
 
 
 def main() -> None:

@@ -96,6 +96,14 @@ def asleep_for(seconds: float) -> Play:
     return play
 
 
+def stalled(run: FaultRun, **env: str) -> None:
+    """Slot 0 stands still within a transaction until the broker has ended it; it remains a member all the while."""
+    run.restart(slot=1, **env)
+    run.start(slot=0, **env, FAILPOINT=f"before_commit:40:stall:{FENCED_S}")
+    run.wait_for("awake")
+    run.wait_for_progress(time.monotonic(), "awake, its transaction timed out and its membership not")
+
+
 def set_back(run: FaultRun, **env: str) -> None:
     """Killed where the windows of two strands begin on either side of a clock that was set back."""
     run.restart(**env)
@@ -144,6 +152,7 @@ SCENES = {
     "skip_refill": Scene(killed_twice, "instead of|no due scan"),
     "no_rewind": Scene(killed_twice, "instead of|no due scan"),
     "no_recovery_after_abort": Scene(aborted, "lost"),
+    "no_recovery_after_fencing": Scene(stalled, "lost"),
     "start_at_latest": Scene(killed_twice, "lost"),
     "forget_alerts": Scene(killed_twice, "alerts"),
     "one_start_for_all": Scene(set_back, "instead of", partitions=1, line=SetBack),
