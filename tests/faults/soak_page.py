@@ -16,6 +16,7 @@ LIMITS_S = (
     ("asleep, and another takes over", 20.0),
     ("told to stop, and another goes on", 3.0),
     ("one told to stop, down from four to one", 3.0),
+    ("one that comes and goes every other second has gone", 3.0),
     ("partition leader killed", 15.0),
     ("group coordinator killed", 15.0),
     ("transaction coordinator killed", 15.0),

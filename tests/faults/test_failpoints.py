@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.failpoints import PLACES
-from support.fault_run import FaultRun
+from support.fault_run import STOPPING, FaultRun
 from support.kafka_broker import Topics
 
 pytestmark = [pytest.mark.extended, pytest.mark.parametrize("topics", [3], indirect=True)]
@@ -97,3 +97,14 @@ def test_one_that_leaves_as_the_group_changes_leaves_in_peace(
         run.stop(0)
         assert leaving.events("partitions handed over")
         run.finish()
+        assert run.aborted(since=STOPPING)  # as a graceful handover has none
+
+
+def test_what_was_aborted_shows(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    """In the log and in the topics; of both, other tests ask that it be nothing."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=23) as run:
+        run.start(FAILPOINT="before_commit:9:abort")
+        run.wait_for("taken up anew")
+        run.finish()
+        assert len(run.aborted()) == 1
+        assert run.aborted_records()

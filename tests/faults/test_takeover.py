@@ -1,10 +1,11 @@
 """Several workers: partitions change hands while one is killed, added or told to stop."""
 
+import time
 from pathlib import Path
 
 import pytest
 from support import fault_scenes
-from support.fault_run import FaultRun
+from support.fault_run import STOPPING, FaultRun
 from support.kafka_broker import Topics
 
 
@@ -64,7 +65,22 @@ def test_one_that_leaves_hands_over_at_once_and_gets_its_share_when_it_is_back(
         run.start(slot=1)
         run.wait_for(r'"partitions": {"', slot=1)
         run.stop(0)
+        assert run.aborted(since=STOPPING) == [], run.logs()
         run.wait_for_partitions(6, slot=1, within_s=10)
         run.start(0)
         run.wait_for_partitions(3, slot=0, within_s=30)
         run.finish()
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("topics", [3], indirect=True)
+def test_one_alone_that_is_told_to_stop_aborts_nothing(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=12) as run:
+        for _ in range(3):
+            run.start()
+            run.wait_for_progress(time.monotonic(), "told to stop, and started again")
+            run.stop()
+        run.start()
+        run.finish()
+        assert run.aborted() == []
+        assert run.aborted_records() == []

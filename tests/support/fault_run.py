@@ -11,14 +11,16 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import dropwhile
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from support.bundles import expected
 from support.committed_reader import CommittedReader
 from support.kafka_broker import Topics
-from support.kafka_io import committed_offsets, end_offsets
+from support.kafka_io import aborted_records, committed_offsets, end_offsets
+from support.offset_watch import OffsetWatch
 from support.oracle import Letter, Oracle
 from support.uneven_line import RUBBISH, Published, uneven_line
 from support.workers import WorkerProcess, environment
@@ -27,6 +29,8 @@ from models import bundle as bundles
 
 FAULTY = (str(Path(__file__).with_name("faulty_worker.py")),)
 WITHIN_S = 60.0
+ABORTED = ("transaction void", "not committed; its records will be read again")
+STOPPING = '"event": "stopping"'
 
 
 class FaultRun:
@@ -66,13 +70,13 @@ class FaultRun:
         self._per_s = per_s
         self.line = uneven_line(seed) if line is None else line
         self._workers: dict[int, WorkerProcess] = {}
+        self._every: list[tuple[int, WorkerProcess]] = []
         self._published_s: dict[tuple[str, int | None], float] = {}
         self._is_published = threading.Event()
         self._flows = threading.Event()
         self._flows.set()
         self._over = threading.Event()
-        self._highest: dict[int, int] = {}
-        self.went_back: list[str] = []
+        self._offsets = OffsetWatch(bootstrap, topics)
         self._watch_failed: list[str] = []
         self.reader = CommittedReader(
             bootstrap, topics, lambda strand_id, seq: self._published_s.get((strand_id, seq), 0.0), self._over
@@ -106,6 +110,7 @@ class FaultRun:
         support = str(Path(__file__).parents[1])
         worker = WorkerProcess({**settings, **env, "PYTHONPATH": support}, program=FAULTY)
         self._workers[slot] = worker
+        self._every.append((slot, worker))
         return worker
 
     def kill(self, slot: int = 0) -> None:
@@ -183,8 +188,8 @@ class FaultRun:
     def wait_for_committed(self, records: int, within_s: float = 30.0) -> None:
         """Wait until the group has committed so many records of all partitions together."""
         deadline = time.monotonic() + within_s
-        while sum(self._highest.values()) < records:
-            assert time.monotonic() < deadline, f"committed {self._highest}, not {records}\n{self.logs()}"
+        while sum(self._offsets.highest.values()) < records:
+            assert time.monotonic() < deadline, f"committed {self._offsets.highest}, not {records}\n{self.logs()}"
             self._over.wait(0.02)
 
     def differences(self, within_s: float = 60.0) -> list[str]:
@@ -205,10 +210,24 @@ class FaultRun:
         while True:
             self.reader.wait_until_quiet()
             found = self.reader.found.once() if self._env.get("delivery") == "at_least_once" else self.reader.found
-            wrong = [*oracle.differences(self._published, self._letters, found), *self.went_back, *self._watch_failed]
+            wrong = [*oracle.differences(self._published, self._letters, found), *self._offsets.complaints]
+            wrong += self._watch_failed
             # What a killed worker left open hides what came after it, until the broker ends it.
             if not all("lost" in text for text in wrong) or not wrong or time.monotonic() > deadline:
                 return wrong
+
+    def aborted(self, since: str = "") -> list[str]:
+        """Transactions that workers told came to nothing, each from where it first said `since`."""
+        return [
+            f"slot {slot}: {line}"
+            for slot, worker in self._every
+            for line in dropwhile(lambda line: since not in line, list(worker.log))
+            if any(event in line for event in ABORTED)
+        ]
+
+    def aborted_records(self) -> list[str]:
+        """After `differences`: outputs that no reader of committed records is given."""
+        return aborted_records(self._bootstrap, self.topics.names[1:])
 
     def made_up(self) -> list[str]:
         """After `differences`: what is lost or twice, and values that are not those of whole windows."""
@@ -233,7 +252,7 @@ class FaultRun:
             f"predictions read {len(self.reader.found.predictions)}"
         )
         lines = [f"slot {slot}: {line}" for slot, one in self._workers.items() for line in one.log[-60:]]
-        return "\n".join([f"{counts}, committed {self._highest}", *lines])
+        return "\n".join([f"{counts}, committed {self._offsets.highest}", *lines])
 
     def _publish(self) -> None:
         producer = Producer(
@@ -270,25 +289,11 @@ class FaultRun:
 
     def _watch(self) -> None:
         try:
-            self._watch_offsets()
+            while not self._over.wait(0.1):
+                self._supervise()
+                self._offsets.look()
         except Exception as error:
             self._watch_failed.append(f"committed offsets were not watched to the end: {error!r}")
             raise
-
-    def _watch_offsets(self) -> None:
-        """Committed offsets never go back."""
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": self.topics.group_id})
-        asked = [TopicPartition(self.topics.sensors, partition) for partition in range(self.topics.partitions)]
-        while not self._over.wait(0.1):
-            self._supervise()
-            try:
-                answers = consumer.committed(asked, timeout=2)
-            except Exception:  # noqa: S112 (the broker may be down: that is the test)
-                continue
-            for answer in answers:
-                highest = self._highest.get(answer.partition, answer.offset)
-                if answer.error is None and answer.offset < highest:
-                    self.went_back.append(f"committed offset of {answer.partition}: {answer.offset} after {highest}")
-                if answer.error is None:
-                    self._highest[answer.partition] = answer.offset
-        consumer.close()
+        finally:
+            self._offsets.close()

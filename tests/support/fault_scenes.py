@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from support.failpoints import PLACES
-from support.fault_run import FaultRun
+from support.fault_run import STOPPING, FaultRun
 from support.kafka_broker import Topics
 
 from worker.brokers.apache_kafka import ApacheKafka
@@ -77,11 +77,12 @@ def takeover(run: FaultRun, rng: random.Random) -> None:
 
 
 def handover(run: FaultRun, rng: random.Random) -> None:
-    """One of two is told to stop."""
+    """One of two is told to stop; none of its transactions comes to nothing."""
     _second(run)
     run.wait_s(rng.uniform(0.0, 0.6))
     struck_s = time.monotonic()
     run.stop(0)
+    assert run.aborted(since=STOPPING) == [], run.logs()
     run.wait_for_progress(struck_s, "told to stop, and another goes on")
 
 

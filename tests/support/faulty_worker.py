@@ -305,6 +305,14 @@ def slow_commit() -> None:
 
 def last_commit_void() -> None:
     """Nothing is wrong but the group, which has changed when a worker that leaves commits."""
+    reached: dict[Any, int] = {}
+
+    def note(publish: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(self: Any, processed: Any, polled_at: float) -> None:
+            publish(self, processed, polled_at)
+            reached.update(processed.next_offsets)
+
+        return noted
 
     def make(close: Callable[..., bool]) -> Callable[..., bool]:
         def late(self: Any, budget_s: float) -> bool:
@@ -312,10 +320,13 @@ def last_commit_void() -> None:
                 raise transactional_producer.TransactionError("abort", "the group has changed")
 
             transactional_producer.TransactionalProducer.send_offsets = refused
+            if self._void is None:  # there is something to commit, whenever it is told to stop
+                self._made.reached.update(reached)
             return close(self, budget_s)
 
         return late
 
+    replace(exactly_once.ExactlyOnceSink, "publish", note)
     replace(exactly_once.ExactlyOnceSink, "close", make)
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
 from models.messages import SensorScan, encode
 
@@ -59,6 +59,39 @@ def read_back(
 def at_least(count: int) -> Callable[[Sequence[Message]], bool]:
     """Enough is this many."""
     return lambda found: len(found) >= count
+
+
+def aborted_records(bootstrap: str, topics: Iterable[str], within_s: float = 30.0) -> list[str]:
+    """Records that stand in these topics and that no reader of committed records is given, as `topic/partition@offset`.
+
+    Of transactions that were aborted, if none is open. Whatever the topics hold at the call is read twice.
+    """
+    stands, shows = (_places(bootstrap, topics, isolation, within_s) for isolation in ("uncommitted", "committed"))
+    return sorted(stands - shows)
+
+
+def _places(bootstrap: str, topics: Iterable[str], isolation: str, within_s: float) -> set[str]:
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "independent-reader", "enable.auto.commit": False,
+         "isolation.level": f"read_{isolation}", "enable.partition.eof": True}
+    )  # fmt: skip
+    found: set[str] = set()
+    try:
+        known = consumer.list_topics(timeout=10).topics
+        left = {(topic, partition) for topic in topics for partition in known[topic].partitions}
+        consumer.assign([TopicPartition(*one, OFFSET_BEGINNING) for one in left])
+        deadline = time.monotonic() + within_s
+        while left:
+            for message in consumer.consume(10_000, 0.2):
+                where = (str(message.topic()), message.partition() or 0)
+                if message.error() is None:
+                    found.add(f"{where[0]}/{where[1]}@{message.offset()}")
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    left.discard(where)
+            assert time.monotonic() < deadline, f"not read to their ends within {within_s:g} s: {left}"
+        return found
+    finally:
+        consumer.close()
 
 
 def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
