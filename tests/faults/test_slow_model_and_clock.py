@@ -28,7 +28,7 @@ def test_a_slow_model_keeps_its_partitions(kafka_bootstrap: str, topics: Topics,
 @pytest.mark.parametrize("topics", [3], indirect=True)
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_a_wall_clock_may_jump(kafka_bootstrap: str, topics: Topics, bundle: Path, delivery: str) -> None:
-    """The worker's own; what librdkafka and the broker do by theirs is not tried."""
+    """As the worker reads it, for latency figures only; what librdkafka and the broker do by theirs is not tried."""
     line = uneven_line(42, is_orderly=True)  # set back, a strand's clock may make the name of an alert a second time
     with FaultRun(kafka_bootstrap, topics, bundle, seed=42, line=line, delivery=delivery) as run:
         run.restart(MUTANT="clock_jumps")
