@@ -116,7 +116,7 @@ def _mutants(bundle: Path) -> dict[str, str]:
         how = {"line": scene.line(), "per_s": scene.per_s, "broker": fault_scenes.LOOKS_OFTEN}
         with fault_scenes.line(1, scene.partitions, bundle, 11, is_begun=False, **how) as (_, run):
             scene.play(run, MUTANT=name)
-            caught[name] = scene.given_away_by(run.differences(scene.within_s))
+            caught[name] = scene.given_away(run)
             print(f"{name}: {caught[name] or 'NOTHING'}", file=sys.stderr, flush=True)
     return caught
 

@@ -1,5 +1,6 @@
 """A worker broken on purpose must be found out; an oracle that misses one is the first thing to mend."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from support.mutant_scenes import (
     asleep_for,
     killed_twice,
     set_back,
+    stalled,
     struck,
+    undisturbed,
     with_many_strands,
 )
 
@@ -30,8 +33,28 @@ def test_a_broken_worker_is_found_out(kafka_bootstrap: str, topics: Topics, bund
     scene = SCENES[mutant]
     with FaultRun(kafka_bootstrap, topics, bundle, line=scene.line(), per_s=scene.per_s, seed=11) as run:
         scene.play(run, MUTANT=mutant)
-        differences = run.differences(scene.within_s)
-        assert scene.given_away_by(differences), differences[:10]
+        assert scene.given_away(run), f"{run.differences(1)[:10]}, {run.has_ended()}\n{run.logs()}"
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("topics", [3], indirect=True)
+def test_one_that_merely_ends_is_not_taken_for_found_out(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    scene = SCENES["no_recovery_after_abort"]
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=11) as run:
+        scene.play(run, MUTANT="crash_after_abort")
+        assert not scene.given_away(run)
+        assert run.has_ended()
+        assert any(re.search(scene.shows, text) for text in run.differences(1)), "by what is missing alone it would be"
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("topics", [3], indirect=True)
+@pytest.mark.parametrize("mutant", ["commit_before_produce", "no_transaction_offsets", "no_recovery_after_fencing"])
+def test_one_that_nothing_happens_to_is_whole(kafka_bootstrap: str, topics: Topics, bundle: Path, mutant: str) -> None:
+    """So it is the fault, not the patch, by which it is found out."""
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=11) as run:
+        undisturbed(run, MUTANT=mutant)
+        run.finish()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +67,7 @@ def test_a_broken_worker_is_found_out(kafka_bootstrap: str, topics: Topics, bund
         (3, aborted, ""),
         (3, asleep_for(ASLEEP_S), ""),
         (3, asleep_for(FENCED_S), ""),
+        pytest.param(3, stalled, "", marks=pytest.mark.extended),
         (1, set_back, ""),
         (1, with_many_strands, ""),
     ],

@@ -160,6 +160,14 @@ class FaultRun:
         """That of a slot, as last started."""
         return self._workers[slot]
 
+    def has_ended(self) -> list[str]:
+        """Workers last started in their slots that are gone, and what they said last."""
+        return [
+            f"slot {slot} ended with {code}: {next((line for line in reversed(worker.log) if line), 'nothing')}"
+            for slot, worker in self._workers.items()
+            if (code := worker.process.poll()) is not None
+        ]
+
     def wait_for(self, text: str, slot: int = 0) -> None:
         """Wait until a worker has said so."""
         self._workers[slot].wait_for(text)

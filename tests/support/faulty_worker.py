@@ -24,14 +24,16 @@ POINTS = Points(os.environ.get("FAILPOINT", ""))
 
 
 def commit_before_produce() -> None:
-    """Offsets go in a transaction of their own, before the outputs."""
+    """Offsets go in a transaction of their own, before that of the outputs."""
 
     def make(publish: Callable[..., Any]) -> Callable[..., Any]:
         def broken(self: Any, processed: Any, polled_at: float) -> None:
             self._made.reached.update(processed.next_offsets)
             self._commit()
             publish(self, processed, polled_at)
-            self._made.reached.clear()
+            if self._producer.is_open:  # at once, so that nothing is lost but by a kill between the two
+                self._producer.commit()
+            self._made = exactly_once.Made()
 
         return broken
 
@@ -86,6 +88,18 @@ def no_recovery_after_fencing() -> None:
                 self._try_to_join()
             if self._has_joined:
                 self._void = None
+
+        return broken
+
+    replace(exactly_once.ExactlyOnceSink, "_mend", make)
+
+
+def crash_after_abort() -> None:
+    """Nothing is wrong but a slip of whoever wrote it: the worker ends at its first abort. No fault of delivery."""
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any) -> None:
+            self.no_such_name()
 
         return broken
 
@@ -372,7 +386,8 @@ MUTANTS: dict[str, Patch] = {
 }  # fmt: skip
 
 OTHERS: tuple[Patch, ...] = (
-    clock_jumps, last_commit_void, leave_former_open, slow_commit, slow_model, slow_refill, trusts_its_producer,
+    clock_jumps, crash_after_abort, last_commit_void, leave_former_open, slow_commit, slow_model, slow_refill,
+    trusts_its_producer,
 )  # fmt: skip
 """Slowed, or without a remedy: nothing that an oracle of one model could tell."""
 
