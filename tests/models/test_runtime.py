@@ -13,6 +13,8 @@ from models.runtime import BATCH_SIZES, CPU, CUDA, Predictor, padded_size, why_n
 
 needs_no_gpu = pytest.mark.skipif(why_no_cuda() is None, reason="this machine has a CUDA device")
 
+RELEASED = ("casting-cnn-lstm", "casting-lstm", "casting-attention-lstm")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -33,6 +35,21 @@ def test_answer_does_not_depend_on_the_neighbours(folder: Path) -> None:
     windows = np.random.default_rng(0).normal(size=(8, RULES.length, 2)).astype(np.float32)
     alone = np.concatenate([predictor.predict(window[None]) for window in windows])
     np.testing.assert_array_equal(predictor.predict(windows), alone)
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_released_bundle_answers_alike_at_every_batch_size(name: str) -> None:
+    """Its golden windows, and the same with noise: real values, some of them missing."""
+    alone = Predictor.load(name, device="cpu", batch_sizes=(1,))
+    windows = bundles.read(name).golden.windows
+    rng = np.random.default_rng(0)
+    noisy = (windows * rng.normal(1, 0.01, windows.shape)).astype(np.float32)
+    windows = np.concatenate([windows, noisy, np.where(rng.random(windows.shape) < 0.05, np.nan, noisy)])
+    wanted = np.concatenate([alone.predict(window[None]) for window in windows])
+    assert np.ptp(wanted) > 0.1
+    for size in BATCH_SIZES:
+        found = Predictor.load(name, device="cpu", batch_sizes=(size,)).predict(windows)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6, err_msg=f"batches of {size}")
 
 
 def test_runs_on_bound_buffers_are_those_without() -> None:
