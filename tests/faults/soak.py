@@ -8,6 +8,7 @@ Ends with 1 if anything was lost, twice or wrong, or took longer than it may.
 
 import argparse
 import random
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from support import fault_scenes
 from support.bundles import write_bundle
 from support.fault_run import FaultRun
 from support.mutant_scenes import ASLEEP_S, FENCED_S, SCENES, asleep_for, stalled
+from support.mutants_apart import APART
 
 Scene = Callable[[int], AbstractContextManager[FaultRun]]
 """One run of a seed, as a context that yields it before it is judged."""
@@ -81,23 +83,29 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=0, metavar="N", help="runs with an outage of two minutes")
     parser.add_argument("--only", action="append", help="a scene, or `mutants`; may be repeated")
     asked = parser.parse_args()
+    command, commit = _command(asked), soak_page.head()
     is_well = True
     with tempfile.TemporaryDirectory() as folder:
         bundle = write_bundle(Path(folder) / "test")
         for name, scene in scenes(bundle, asked.seconds).items():
             runs = asked.long if name == "down long" else asked.seeds
             if runs and (not asked.only or name in asked.only):
-                told = Told(soak_page.today())
+                told = Told(soak_page.today(), command, commit)
                 for seed in range(runs):
                     _play(name, seed, scene, told)
                 soak_page.keep(name, told)
                 is_well = is_well and told.is_well
         if not asked.only or MUTANTS in asked.only:
             caught = _mutants(bundle)
-            soak_page.keep_mutants(caught)
+            soak_page.keep_mutants(caught, command, commit)
             is_well = is_well and all(caught.values())
     print(soak_page.PAGE.read_text())
     sys.exit(not is_well)
+
+
+def _command(asked: argparse.Namespace) -> str:
+    only = " ".join(f"--only {shlex.quote(name)}" for name in asked.only or ())
+    return f"make soak SEEDS={asked.seeds} SECONDS={asked.seconds:g} LONG={asked.long}" + (only and f' ARGS="{only}"')
 
 
 def _play(name: str, seed: int, scene: Scene, told: Told) -> None:
@@ -117,8 +125,15 @@ def _mutants(bundle: Path) -> dict[str, str]:
         with fault_scenes.line(1, scene.partitions, bundle, 11, is_begun=False, **how) as (_, run):
             scene.play(run, MUTANT=name)
             caught[name] = scene.given_away(run)
-            print(f"{name}: {caught[name] or 'NOTHING'}", file=sys.stderr, flush=True)
+            _tell(name, caught[name])
+    for name, given_away in APART.items():
+        caught[name] = given_away(bundle, 11)
+        _tell(name, caught[name])
     return caught
+
+
+def _tell(mutant: str, caught: str) -> None:
+    print(f"{mutant}: {caught or 'NOTHING'}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +29,17 @@ LIMITS_S = (
 
 @dataclass
 class Told:
-    """Of one kind of run: how often, what was wrong, and the seconds until all went on."""
+    """Of one kind of run: how often, what was wrong, and the seconds until all went on.
+
+    Attributes:
+        date: of its begin.
+        command: by which it was run.
+        commit: that it ran at; `-dirty` if files differed from it.
+    """
 
     date: str
+    command: str = ""
+    commit: str = ""
     runs: int = 0
     lost: int = 0
     twice: int = 0
@@ -65,6 +74,18 @@ def today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
+def head() -> str:
+    """The commit that is checked out, short, with `-dirty` if files differ; what a soak writes does not count."""
+    but = [f":(exclude){one.name}" for one in (PAGE, KEPT)]
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *but)
+    return _git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=PAGE.parent, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
 def limit_s(what: str) -> float:
     """What p95 of a fault may be."""
     return next((limit for name, limit in LIMITS_S if what.startswith(name)), float("inf"))
@@ -82,10 +103,10 @@ def keep(name: str, told: Told) -> None:
     _write(kept)
 
 
-def keep_mutants(caught: dict[str, str]) -> None:
-    """Keep by what each mutant was caught."""
+def keep_mutants(caught: dict[str, str], command: str, commit: str) -> None:
+    """Keep by what each mutant was caught, and by which command at which commit."""
     kept = _kept()
-    kept["mutants"] = {"date": today(), "caught": caught}
+    kept["mutants"] = {"date": today(), "command": command, "commit": commit, "caught": caught}
     _write(kept)
 
 
@@ -98,10 +119,10 @@ def _write(kept: dict[str, dict]) -> None:
     told = {name: Told(**one) for name, one in kept["scenes"].items()}
     lines = [
         "# What faults did to workers", "",
-        "Written by `make soak SEEDS=… SECONDS=… LONG=…` on two shared cores, a real Apache Kafka 4.4.0. Every run",
-        "holds what a reader of committed records saw against an oracle without Kafka: predictions and their",
-        "values, alerts, dead letters, order, committed offsets. Seconds: from the fault, or from the broker's return,",
-        "until scans published since were answered in every partition that had answers.", "",
+        "On two shared cores, a real Apache Kafka 4.4.0; the commands are below. Every run holds what a reader of",
+        "committed records saw against an oracle without Kafka: predictions and their values, alerts, dead letters,",
+        "order, committed offsets. Seconds: from the fault, or from the broker's return, until scans published since",
+        "were answered in every partition that had answers.", "",
         "| fault | times | p50 | p95 | longest | p95 at most |", "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]  # fmt: skip
     for what, times in [(what, times) for one in told.values() for what, times in one.seconds.items()]:
@@ -109,8 +130,9 @@ def _write(kept: dict[str, dict]) -> None:
         asked = "" if limit == float("inf") else f"{limit:g} s{'' if late <= limit else ', **not reached**'}"
         figures = [statistics.median(times), late, max(times)]
         lines.append(f"| {what} | {len(times)} | {' | '.join(f'{one:.1f} s' for one in figures)} | {asked} |")
-    head = ("scene", "on", "runs", "with something lost", "twice", "otherwise wrong", "workers that ended themselves")
-    lines += ["", f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
+    ran = {name: (one.command, one.commit) for name, one in told.items()}
+    heads = ("scene", "on", "runs", "with something lost", "twice", "otherwise wrong", "workers that ended themselves")
+    lines += ["", f"| {' | '.join(heads)} |", "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
     lines += [
         f"| {name} | {one.date} | {one.runs} | {one.lost} | {one.twice} | {one.wrong} | {len(one.ended)} |"
         for name, one in told.items()
@@ -119,12 +141,22 @@ def _write(kept: dict[str, dict]) -> None:
     if ended:
         lines += ["", "They were started again. What they said last:", "", *[f"- `{text}`" for text in ended]]
     if kept["mutants"]:
-        lines += ["", f"Workers broken on purpose, on {kept['mutants']['date']}, and what gave each away:", ""]
+        mutants = kept["mutants"]
+        lines += ["", f"Workers broken on purpose, on {mutants['date']}, and what gave each away:", ""]
         lines += ["| broken by | seen as |", "| --- | --- |"]
-        lines += [f"| {name} | {text or '**nothing**'} |" for name, text in kept["mutants"]["caught"].items()]
+        lines += [f"| {name} | {text or '**nothing**'} |" for name, text in mutants["caught"].items()]
+        ran["mutants"] = (mutants.get("command", ""), mutants.get("commit", ""))
+    lines += ["", "Each was run by", "", *_commands(ran)]
     failures = [f"- {name}, {text}" for name, one in told.items() for text in one.failures]
     lines += ["", "## What was wrong", "", *failures] if failures else []
     PAGE.write_text("\n".join(lines) + "\n")
+
+
+def _commands(ran: dict[str, tuple[str, str]]) -> Iterator[str]:
+    """A line for each command at one commit, with the scenes that ran by it."""
+    for command, commit in dict.fromkeys(ran.values()):
+        by = f"`{command}` at {commit}" if command else "a command and at a commit that were not noted"
+        yield f"- {by}: {', '.join(name for name, one in ran.items() if one == (command, commit))}"
 
 
 if __name__ == "__main__":  # the page anew from what is kept

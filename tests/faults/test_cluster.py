@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support import fault_scenes
+from support.mutants_apart import APART
 
 pytestmark = [pytest.mark.extended, pytest.mark.kafka(own=True), pytest.mark.timeout(300)]
 
@@ -31,14 +32,4 @@ def test_the_only_one_is_down(bundle: Path, busy: bool) -> None:
 
 def test_without_the_remedy_a_call_hangs_once_the_broker_is_back(bundle: Path) -> None:
     """librdkafka 5456: five times of six. That there is progress with it is the test above."""
-    for seed in range(4):
-        with fault_scenes.line(1, 2, bundle, seed, is_begun=False) as (kafka, run):
-            run.restart(MUTANT="trusts_its_producer")
-            back_s = fault_scenes.outage(kafka, run, 15, busy=False)
-            if run.reader.progress(back_s, within_s=25) is not None:
-                continue
-            worker = run.worker()
-            is_stuck = len(worker.events("calling")) == len(worker.events("back")) + 1
-            if worker.process.poll() is None and is_stuck:
-                return
-    pytest.fail("four outages, and no call hung: is the remedy needed any more?")
+    assert APART["trusts_its_producer"](bundle, 0), "four outages, and no call hung: is the remedy needed any more?"

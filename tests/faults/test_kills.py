@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+from support import fault_scenes
 from support.fault_run import FaultRun
 from support.kafka_broker import Topics
 
@@ -14,7 +15,6 @@ def test_a_line_survives_random_kills(kafka_bootstrap: str, topics: Topics, bund
     rng = random.Random(seed)
     with FaultRun(kafka_bootstrap, topics, bundle, seed=seed) as run:
         run.restart()
-        for _ in range(4):
-            run.wait_s(rng.uniform(0.0, 0.6))
-            run.restart()
+        for number in range(4):
+            fault_scenes.kill(run, rng, number)
         run.finish()

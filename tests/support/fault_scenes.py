@@ -60,11 +60,29 @@ def line(
 
 def kills(run: FaultRun, rng: random.Random, seconds: float) -> None:
     """The only worker is killed at any moment and started again, over and over."""
-    ends_s, is_over = time.monotonic() + seconds, False
-    while not is_over:  # once at least
+    ends_s, number = time.monotonic() + seconds, 0
+    while number == 0 or time.monotonic() < ends_s:  # once at least
+        kill(run, rng, number)
+        number += 1
+
+
+def kill(run: FaultRun, rng: random.Random, number: int) -> None:
+    """One kill of a row; every third is two, the second within 1.5 s of a start, as the worker joins or refills.
+
+    Counted from the last.
+    """
+    if number % 3 < 2:
         run.wait_s(rng.uniform(0.0, 0.6))
         run.restart()
-        is_over = time.monotonic() >= ends_s
+        return
+    run.kill()
+    killed = run.start()
+    run.wait_s(rng.uniform(0.0, 1.5))
+    struck_s = time.monotonic()
+    run.kill()
+    run.start()
+    when = "soon after" if killed.events("partitions assigned") else "before"
+    run.wait_for_progress(struck_s, f"killed and started again, {when} it had its partitions")
 
 
 def takeover(run: FaultRun, rng: random.Random) -> None:

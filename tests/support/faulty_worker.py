@@ -178,7 +178,8 @@ def trusts_its_producer() -> None:
     def make_patient(_: Callable[..., Any]) -> Callable[..., Any]:
         def waits(self: Any, function: Any, *arguments: Any, within_s: float) -> Any:
             del self, within_s
-            print('{"event": "calling"}', file=sys.stderr, flush=True)
+            what = getattr(function, "__name__", "a call")
+            print(f'{{"event": "calling", "what": "{what}"}}', file=sys.stderr, flush=True)
             answer = function(*arguments)
             print('{"event": "back"}', file=sys.stderr, flush=True)
             return answer
