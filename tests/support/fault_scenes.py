@@ -67,9 +67,9 @@ def kills(run: FaultRun, rng: random.Random, seconds: float) -> None:
 
 
 def kill(run: FaultRun, rng: random.Random, number: int) -> None:
-    """One kill of a row; every third is two, the second within 1.5 s of a start, as the worker joins or refills.
+    """One kill of a row; every third is two, the second within 1.5 s of a start or 0.1 s after it has its partitions.
 
-    Counted from the last.
+    So it joins, refills, or commits for the first time. Seconds are counted from the last kill.
     """
     if number % 3 < 2:
         run.wait_s(rng.uniform(0.0, 0.6))
@@ -77,7 +77,11 @@ def kill(run: FaultRun, rng: random.Random, number: int) -> None:
         return
     run.kill()
     killed = run.start()
-    run.wait_s(rng.uniform(0.0, 1.5))
+    if rng.random() < 0.5:
+        run.wait_s(rng.uniform(0.0, 1.5))
+    else:
+        run.wait_for("partitions assigned")
+        run.wait_s(rng.uniform(0.0, 0.1))
     struck_s = time.monotonic()
     run.kill()
     run.start()
