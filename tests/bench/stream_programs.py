@@ -112,15 +112,16 @@ def _consumer(bootstrap: str, topic: str) -> Consumer:
 def _consumed(bootstrap: str, topic: str, records: int, take: Callable[[list], None]) -> float:
     """Records a second, from when as many lie fetched as will at the end."""
     consumer = _consumer(bootstrap, topic)
-    for messages in _polls(consumer, FETCHED):
+    taken = 0
+    counted_from, began = 0, 0.0
+    for messages in _polls(consumer, records):
         take(messages)
-    count, began = 0, time.perf_counter()
-    for messages in _polls(consumer, records - FETCHED):
-        take(messages)
-        count += len(messages)
+        taken += len(messages)
+        if not began and taken >= FETCHED:
+            counted_from, began = taken, time.perf_counter()
     seconds = time.perf_counter() - began
     consumer.close()
-    return count / seconds
+    return (taken - counted_from) / seconds
 
 
 def _polls(consumer: Consumer, records: int) -> Iterator[list]:
