@@ -66,13 +66,19 @@ def no_rewind() -> None:
 
 
 def no_recovery_after_abort() -> None:
-    """Go on in memory as if the aborted transaction had been committed."""
+    """Go on in memory as if the transaction that came to nothing had been committed."""
 
     def make(_: Callable[..., Any]) -> Callable[..., Any]:
         def broken(self: Any) -> None:
-            if self._producer.is_open:
-                self._producer.abort()
-            self._void = None
+            try:
+                if self._has_joined and self._producer.is_open:
+                    self._producer.abort()
+                elif not self._has_joined and time.monotonic() >= self._join_after_s:
+                    self._try_to_join()
+            except transactional_producer.TransactionError as error:
+                self._replace(error)
+            if self._has_joined:
+                self._void = None
 
         return broken
 
@@ -80,18 +86,8 @@ def no_recovery_after_abort() -> None:
 
 
 def no_recovery_after_fencing() -> None:
-    """Go on in memory, with another producer, as if the transaction that the broker ended had been committed."""
-
-    def make(_: Callable[..., Any]) -> Callable[..., Any]:
-        def broken(self: Any) -> None:
-            if not self._has_joined and time.monotonic() >= self._join_after_s:
-                self._try_to_join()
-            if self._has_joined:
-                self._void = None
-
-        return broken
-
-    replace(exactly_once.ExactlyOnceSink, "_mend", make)
+    """The same, for a transaction that the broker ended."""
+    no_recovery_after_abort()
 
 
 def crash_after_abort() -> None:
