@@ -14,6 +14,11 @@ from trainer.evaluation.temporal_pictures import aligned_svg, history_svg
 STILL = 0.05
 """A probability that stays below this has not risen."""
 
+LEARNT_WHOLE = (
+    "The network learnt whole windows: that a gap puts it out does not say that it needs what was there. How long a "
+    "window and how many scans it needs when it is trained on no more, an ablation tells."
+)
+
 
 def over_time(evaluation: Evaluation, patterns: TemporalPatterns) -> Chapter | None:
     """Curves around onset and impact, and the history each target needs; None where there is neither."""
@@ -37,7 +42,7 @@ def _group(evaluation: Evaluation, patterns: TemporalPatterns, target: str) -> G
     curves = [curve for curve in patterns.aligned if curve.target == target]
     told = [entry for entry in patterns.history if entry.target == target and entry.roc_auc[-1] is not None]
     still = [curve.event_type for curve in curves if not _is_shown(curve) and curve.anchor == "onset"]
-    texts = [_suffices(entry, period_s) for entry in told]
+    texts = [*(_suffices(entry, period_s) for entry in told), *([LEARNT_WHOLE] if told else ())]
     if still:
         texts.append(f"At every moment around the onset three of four are below {STILL:g}: {', '.join(still)}.")
     head = ("event", "events", f"half of them are at {opens:.4f} or above")
@@ -90,7 +95,7 @@ def _suffices(entry: History, period_s: float) -> str:
     fate = "missing" if entry.earlier == "missing" else "held at the first known value"
     if rows == entry.rows[-1]:
         known = entry.rows[-2] if len(entry.rows) > 1 else 0
-        return f"More than {known} rows are needed: with those before {fate}, more than {SUFFICES:g} ROC-AUC is lost."
+        return f"With all but the last {known} rows {fate}, more than {SUFFICES:g} ROC-AUC is lost."
     return (
         f"With all but the last {rows} rows ({rows * period_s:g} s) {fate}, no more than {SUFFICES:g} ROC-AUC of "
         f"{number(entry.roc_auc[-1], 4)} is lost."
