@@ -118,7 +118,10 @@ def test_every_scan_is_judged_as_without_the_loss(
 REACHED = {"p.c.a": Reached(100_000, 8)}
 
 
-def gone(reached: Mapping[str, Reached], rules: WindowRules = WindowRules(3, 500, 1, 2000)) -> Windows:  # noqa: B008
+OF_THREE = WindowRules(3, 500, 1, 2000)
+
+
+def gone(reached: Mapping[str, Reached], rules: WindowRules = OF_THREE) -> Windows:
     """Taken up at the ninth record of a log that has nothing before it."""
     windows = Windows(rules, 1)
     windows.begin_refill(PARTITION, {}, {}, reached=reached)

@@ -80,15 +80,11 @@ def _read(path: Path, command: str, make: Callable[[Any], Any]) -> Any:
 
 
 def _compared(path: Path | None, evaluation: Evaluation) -> Chapter | str:
-    fingerprint = evaluation.dataset.info.fingerprint
     if path is None:
         return "No comparison with a baseline was at hand; the command trainer compare makes one."
 
     def make(metrics: Metrics) -> Chapter | str:
-        other = metrics["data"]["fingerprint"]
-        if other != fingerprint:
-            return f"The comparison at hand is of other data ({other[:12]}, not {fingerprint[:12]}) and is left out."
-        return _comparison(metrics)
+        return _of_other_data("comparison", metrics, evaluation) or _comparison(metrics)
 
     found: Chapter | str = _read(path, "compare", make)
     return found
@@ -124,18 +120,12 @@ def _comparison(metrics: Metrics) -> Chapter:
 
 
 def _explained(path: Path | None, evaluation: Evaluation) -> Chapter | str:
-    manifest = evaluation.manifest
     if path is None:
         return "What the network looks at was not at hand; the command trainer explain tells it."
 
     def make(explained: Mapping[str, Any]) -> Chapter | str:
-        model = explained["bundle"]["model_sha256"]
-        if model != manifest.model_sha256:
-            return f"The explanation at hand is of another model ({model[:12]}) and is left out."
-        data = explained["data"]["fingerprint"]
-        if data != evaluation.dataset.info.fingerprint:
-            return f"The explanation at hand is of other data ({data[:12]}) and is left out."
-        return looks_at(explained, path.parent)
+        left_out = _of_other_model("explanation", explained, evaluation)
+        return left_out or _of_other_data("explanation", explained, evaluation) or looks_at(explained, path.parent)
 
     found: Chapter | str = _read(path, "explain", make)
     return found
@@ -173,12 +163,9 @@ def _natural(path: Path | None, evaluation: Evaluation) -> Chapter | str | None:
         return None
 
     def make(found: Mapping[str, Any]) -> Chapter | str:
-        model = found["bundle"]["model_sha256"]
-        if model != evaluation.manifest.model_sha256:
-            return f"The evaluation of another line at hand is of another model ({model[:12]}) and is left out."
         if found["data"]["trained_on_this_dataset"]:
             return "The evaluation of all sequences at hand has those of training, and is left out."
-        return natural(found)
+        return _of_other_model("evaluation of another line", found, evaluation) or natural(found)
 
     made: Chapter | str = _read(path, "evaluate --split all", make)
     return made
@@ -187,16 +174,28 @@ def _natural(path: Path | None, evaluation: Evaluation) -> Chapter | str | None:
 def _ablated(path: Path | None, evaluation: Evaluation) -> Chapter | str | None:
     if path is None:
         return None
-    fingerprint = evaluation.dataset.info.fingerprint
 
     def make(found: Mapping[str, Any]) -> Chapter | str:
-        other = found["data"]["fingerprint"]
-        if other != fingerprint:
-            return f"The ablation at hand is of other data ({other[:12]}, not {fingerprint[:12]}) and is left out."
-        return ablation(found)
+        return _of_other_data("ablation", found, evaluation) or ablation(found)
 
     made: Chapter | str = _read(path, "ablate", make)
     return made
+
+
+def _of_other_data(what: str, found: Mapping[str, Any], evaluation: Evaluation) -> str | None:
+    """That it is left out, if it is of other data than the evaluation."""
+    other, ours = found["data"]["fingerprint"], evaluation.dataset.info.fingerprint
+    if other == ours:
+        return None
+    return f"The {what} at hand is of other data ({other[:12]}, not {ours[:12]}) and is left out."
+
+
+def _of_other_model(what: str, found: Mapping[str, Any], evaluation: Evaluation) -> str | None:
+    """That it is left out, if it is of another model than the evaluation."""
+    model = found["bundle"]["model_sha256"]
+    if model == evaluation.manifest.model_sha256:
+        return None
+    return f"The {what} at hand is of another model ({model[:12]}) and is left out."
 
 
 def _section(rows: Rows) -> Section:
