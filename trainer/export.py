@@ -29,12 +29,11 @@ from models.bundle import Bundle
 from models.errors import BundleError, mismatch
 from models.manifest import INPUT_NAME, OUTPUT_NAME, SCHEMA_VERSION, Manifest
 from models.manifest import Tensor as TensorInfo
+from trainer.alert_choice import choose_alerts
 from trainer.architectures import model_from
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
 from trainer.evaluation.events import EventScores
-from trainer.evaluation.thresholds import choose_policy, within_budget
-from trainer.evaluation.traces import trace_split
 from trainer.git import head_commit
 from trainer.graphs.serving_graph import OPSET, RawModel, ServingGraph, to_onnx
 from trainer.graphs.verification import golden_windows, trying_windows, verify
@@ -102,23 +101,19 @@ def export_run(
             lambda count, rng: trying_windows(run.validation, count, rng),
             seed=run.config.seed,
         )
-        traces = trace_split(predictor, dataset, "validation", at_once=run.config.threads)
-    events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
-    policies: dict[str, AlertPolicy] = {}
-    scores: dict[str, EventScores] = {}
-    for index, target in enumerate(run.validation.targets):
-        policies[target], scores[target] = choose_policy(
-            traces, events, target, index, run.config.alert_settings(target)
-        )
-    missed = [target for target, score in scores.items() if not score.caught]
-    if must_catch and missed:
+        settings = {target: run.config.alert_settings(target) for target in run.validation.targets}
+        alerts = choose_alerts(predictor, dataset, settings, at_once=run.config.threads)
+    if must_catch and alerts.missed:
         raise ExportError(
-            f"expected an event of the validation split caught, got none for {', '.join(missed)} at {folder}: train "
-            "longer or on more data; nothing was written"
+            f"expected an event of the validation split caught, got none for {', '.join(alerts.missed)} at {folder}: "
+            "train longer or on more data; nothing was written"
         )
-    manifest = msgspec.structs.replace(draft, alert=policies, metrics=_metrics(run, scores))
+    window = {"roc_auc": round(run.best.roc_auc, 4), "pr_auc": round(run.best.pr_auc, 4)}
+    manifest = msgspec.structs.replace(
+        draft, alert=alerts.policies, metrics={"validation": {"window": window, "event": alerts.metrics()}}
+    )
     bundle = bundles.write(folder, manifest, model, golden, _other_files(run, parity))
-    return Exported(bundle, scores, parity, _warnings(run, scores))
+    return Exported(bundle, alerts.scores, parity, alerts.warnings())
 
 
 def load_model(bundle: str | Path | Bundle = "current") -> RawModel:
@@ -188,40 +183,6 @@ def _watched(dataset: Dataset) -> dict[str, list[int]]:
         first, last = times.get(info.strand_id, (info.start_ms, info.end_ms))
         times[info.strand_id] = [min(first, info.start_ms), max(last, info.end_ms)]
     return times
-
-
-def _metrics(run: TrainingRun, scores: Mapping[str, EventScores]) -> dict[str, Any]:
-    events = {
-        target: {
-            key: value
-            for key, value in score.as_dict(run.config.alert_settings(target).min_lead_s).items()
-            if key != "outcomes"
-        }
-        | {
-            "no_event_caught": not score.caught,
-            "budget_kept": within_budget(score, run.config.alert_settings(target)),
-        }
-        for target, score in scores.items()
-    }
-    window = {"roc_auc": round(run.best.roc_auc, 4), "pr_auc": round(run.best.pr_auc, 4)}
-    return {"validation": {"window": window, "event": events}}
-
-
-def _warnings(run: TrainingRun, scores: Mapping[str, EventScores]) -> list[str]:
-    found = []
-    for target, score in scores.items():
-        settings = run.config.alert_settings(target)
-        if not score.caught:
-            found.append(
-                f"no event caught: `{target}` raises no alert in time for any of {len(score.outcomes)} validation "
-                "events; train longer or on more data before it is used"
-            )
-        if not within_budget(score, settings):
-            found.append(
-                f"budget not kept: `{target}` raises {score.false_per_strand_day:.2f} false alerts per strand-day on "
-                f"validation at its best threshold, {settings.false_per_strand_day:.2f} are allowed"
-            )
-    return found
 
 
 def _other_files(run: TrainingRun, parity: Mapping[int, float]) -> dict[str, bytes]:

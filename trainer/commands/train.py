@@ -62,7 +62,8 @@ def command(
     """Train a sequence model and export it as a bundle.
 
     The bundle is checked against torch, and its alert thresholds are chosen
-    on the dataset's validation split. The same seed gives the same weights.
+    on the dataset's validation split. The same seed gives the same weights on
+    the same kind of processor.
 
     After each epoch the state goes to OUT.training; a training that was
     killed goes on from there with --resume and ends at the same weights.

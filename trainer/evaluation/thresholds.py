@@ -1,4 +1,7 @@
-"""Choosing a target's alert threshold on validation sequences, by event."""
+"""Choosing a target's alert threshold and on-delay on validation sequences, by event.
+
+Bundles and every contestant of a comparison get theirs here, so that what is compared is what is released.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,10 +16,7 @@ from trainer.evaluation.events import EventScores, Trace, judge
 CLOSE_SHARE = 0.7
 """An alert clears at about 70 % of the threshold it opened at."""
 
-CANDIDATES = tuple(np.round(1 / (1 + np.exp(-np.linspace(-4.0, 8.0, 49))), 4).tolist())
-"""Thresholds tried, evenly spread in log-odds from 0.018 to 0.9997."""
-
-OWN_CANDIDATES = 400
+CANDIDATES = 400
 """Of 300,000 windows each reaches 3 % more than the one above it.
 
 With 49 of them, each a third more, half of a budget of false alerts was left unused."""
@@ -24,6 +24,9 @@ With 49 of them, each a third more, half of a budget of false alerts was left un
 LARGEST_SHARE = 0.9
 LOWEST = 0.001
 """A threshold below this closes at what rounding makes of it."""
+
+UNTOLD = 0.5
+"""The threshold of a scorer that said nothing."""
 
 DELAY_FACTORS = (1.0, 0.5, 2.0)
 
@@ -51,12 +54,13 @@ def choose_policy(
     target: str,
     index: int,
     settings: AlertSettings,
-    candidates: Sequence[float] = CANDIDATES,
+    candidates: Sequence[float] | None = None,
 ) -> tuple[AlertPolicy, EventScores]:
-    """The threshold with the most events caught in time among those within the budget of false alerts.
+    """The threshold and on-delay with the most events caught in time within the budget of false alerts.
 
-    Among equals the fewest false alerts count, then the middle one of what is left: it lies farthest from both the
-    misses and the false alarms that this validation set happens to show. If no threshold keeps the budget, the
+    The on-delay is that of the settings, or half or twice as long. Among equals the fewest false alerts count, then
+    the delay of the settings, then the shorter one, then the middle threshold of what is left: it lies farthest from
+    both the misses and the false alarms that this validation set happens to show. If nothing keeps the budget, the
     fewest false alerts count first.
 
     Args:
@@ -65,11 +69,30 @@ def choose_policy(
         target: its name.
         index: its place among the probabilities.
         settings: delays, budget and lead.
-        candidates: thresholds to try, ascending.
+        candidates: thresholds to try, ascending; None: `own_candidates`.
 
     Returns:
         The policy, and its scores on these sequences.
     """
+    thresholds = own_candidates(traces, index) if candidates is None else candidates
+    grid_ms = traces[0].grid_ms if traces else 1
+    delays: dict[int, AlertSettings] = {}  # two delays that end at the same prediction are one
+    for factor in DELAY_FACTORS:
+        delay_ms = round(factor * settings.on_delay_ms)
+        delays.setdefault(-(-delay_ms // grid_ms), replace(settings, on_delay_ms=delay_ms))
+    found = [_best_threshold(traces, events, target, index, delayed, thresholds) for delayed in delays.values()]
+    return max(found, key=lambda entry: _worth(entry[1], settings))  # of equals the first
+
+
+def _best_threshold(
+    traces: Sequence[Trace],
+    events: Mapping[str, Sequence[Event]],
+    target: str,
+    index: int,
+    settings: AlertSettings,
+    candidates: Sequence[float],
+) -> tuple[AlertPolicy, EventScores]:
+    """The best of the thresholds at the delays of the settings."""
     tried = [
         (threshold, judge(traces, events, target, index, policy_at(threshold, settings))) for threshold in candidates
     ]
@@ -86,47 +109,26 @@ def _worth(scores: EventScores, settings: AlertSettings) -> tuple[bool, float, f
     return (within, caught, quiet) if within else (within, quiet, caught)
 
 
-def own_candidates(traces: Sequence[Trace], index: int, count: int = OWN_CANDIDATES) -> tuple[float, ...]:
+def own_candidates(traces: Sequence[Trace], index: int, count: int = CANDIDATES) -> tuple[float, ...]:
     """Thresholds by rank: those that ever smaller shares of a scorer's own probabilities reach.
 
     Two scorers need not speak on one scale: what one calls 0.9 another may call 0.1. Each gets as many thresholds, and
     each as fine where alerts are rare.
 
     Args:
-        traces: predictions on the validation sequences, one at least.
+        traces: predictions on the validation sequences.
         index: the target's place among the probabilities.
         count: how many at most, equal ones counted once; beside them comes one that nothing reaches.
 
     Returns:
         Ascending, at least `LOWEST`.
     """
-    said = np.concatenate([trace.probabilities[:, index] for trace in traces]).astype(np.float64)
+    said = np.concatenate([np.empty(0), *(trace.probabilities[:, index] for trace in traces)])
     if not said.size:
-        return CANDIDATES
+        return (UNTOLD,)
     shares = np.geomspace(LARGEST_SHARE, 1 / max(2, said.size), count)
     found = np.quantile(said, 1 - shares, method="inverted_cdf")
     # Down, so that what it was read from still reaches it.
     reached = np.floor(np.maximum(found, LOWEST) * 1e6) / 1e6
     silent = min(1.0, float(np.floor(max(float(said.max()), LOWEST) * 1e6 + 1) / 1e6))
     return tuple(np.unique([*reached, silent]).tolist())
-
-
-def choose_policy_and_delay(
-    traces: Sequence[Trace],
-    events: Mapping[str, Sequence[Event]],
-    target: str,
-    index: int,
-    settings: AlertSettings,
-    candidates: Sequence[float] = CANDIDATES,
-) -> tuple[AlertPolicy, EventScores]:
-    """As `choose_policy`, with the on-delay chosen too: that of the settings, or half or twice as long.
-
-    Among equals the delay of the settings stays, then the shorter one. Arguments as for `choose_policy`.
-    """
-    grid_ms = traces[0].grid_ms
-    delays: dict[int, AlertSettings] = {}  # two delays that end at the same prediction are one
-    for factor in DELAY_FACTORS:
-        delay_ms = round(factor * settings.on_delay_ms)
-        delays.setdefault(-(-delay_ms // grid_ms), replace(settings, on_delay_ms=delay_ms))
-    found = [choose_policy(traces, events, target, index, chosen, candidates) for chosen in delays.values()]
-    return max(found, key=lambda entry: _worth(entry[1], settings))  # of equals the first

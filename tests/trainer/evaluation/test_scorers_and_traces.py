@@ -19,7 +19,7 @@ from trainer.device import one_thread_each
 from trainer.evaluation.events import AlertSpan, Trace, run_alerts
 from trainer.evaluation.kept_traces import KeptTraces
 from trainer.evaluation.network_scorer import NetworkScorer
-from trainer.evaluation.thresholds import LOWEST, choose_policy_and_delay, own_candidates
+from trainer.evaluation.thresholds import LOWEST, UNTOLD, choose_policy, own_candidates
 from trainer.evaluation.traces import trace_split
 from trainer.export import Exported
 from trainer.train_sequence import TrainingRun
@@ -141,7 +141,7 @@ class TestThresholds:
             assert np.count_nonzero(said >= low) == pytest.approx(np.count_nonzero(said**2 >= squared), abs=1)
         assert one[-2] <= np.float32(said.max()) < one[-1]
         assert min(own_candidates([trace([0.0] * 10)], 0)) == LOWEST
-        assert own_candidates([trace([])], 0)
+        assert own_candidates([trace([])], 0) == own_candidates([], 0) == (UNTOLD,)
 
     def test_a_longer_delay_is_chosen_where_it_keeps_the_budget(self, tmp_path: Path) -> None:
         line = write_told_plant(tmp_path / "data", (1, 1, 1))
@@ -153,13 +153,13 @@ class TestThresholds:
                        1000, 10_000)  # fmt: skip
         events = {name: line.events(name)}
         quick = AlertSettings(4000, 5000, 5000, "critical", false_per_strand_day=0.0)
-        policy, scores = choose_policy_and_delay([traced], events, "leak", 0, quick)
+        policy, scores = choose_policy([traced], events, "leak", 0, quick)
         assert (policy.on_delay_ms, scores.caught, scores.false_alerts) == (8000, 1, 0)
         lavish = AlertSettings(4000, 5000, 5000, "critical", false_per_strand_day=1e6)
-        policy, scores = choose_policy_and_delay([traced], events, "leak", 0, lavish)
+        policy, scores = choose_policy([traced], events, "leak", 0, lavish)
         assert (policy.on_delay_ms, scores.caught, scores.false_alerts) == (8000, 1, 0)
 
     def test_of_equals_the_delay_of_the_settings_stays(self) -> None:
         settings_of = AlertSettings(4000, 5000, 5000, "critical", false_per_strand_day=1.0)
-        policy, _ = choose_policy_and_delay([trace([0.1] * 50)], {}, "leak", 0, settings_of)
+        policy, _ = choose_policy([trace([0.1] * 50)], {}, "leak", 0, settings_of)
         assert policy.on_delay_ms == 4000

@@ -11,7 +11,7 @@ from models.alerting import AlertPolicy
 from trainer.config import AlertSettings
 from trainer.datasets.records import Event
 from trainer.evaluation.events import EventOutcome, EventScores, Trace, judge, poisson_interval
-from trainer.evaluation.thresholds import choose_policy_and_delay, own_candidates, within_budget
+from trainer.evaluation.thresholds import choose_policy, within_budget
 
 Rounded = float | None
 
@@ -49,8 +49,7 @@ def alerting(
         index: its place among the probabilities.
         settings: the budget, the lead and the other delays.
     """
-    candidates = own_candidates(validation, index)
-    policy, before = choose_policy_and_delay(validation, events, target, index, settings, candidates)
+    policy, before = choose_policy(validation, events, target, index, settings)
     return Alerting(policy, within_budget(before, settings), judge(test, events, target, index, policy))
 
 
