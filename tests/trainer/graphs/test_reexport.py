@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import msgspec
@@ -13,9 +13,11 @@ import pytest
 from models import bundle as bundles
 from models.bundle import Golden
 from trainer import cli
+from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
 from trainer.export import Exported
 from trainer.reexport import reexport
+from trainer.retrain import recipe_of
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -56,6 +58,38 @@ def test_the_graph_is_made_anew_and_all_else_stays(
     assert record["history"] == json.loads(others["training.json"])["history"]
 
 
+def test_thresholds_are_chosen_anew_for_other_settings_and_these_stay_with_the_recipe(
+    small_export: Exported,
+    small_line: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old, data = small_export.bundle, ["--data", str(small_line.path)]
+    target = old.manifest.targets[0]
+    assert run_cli(monkeypatch, str(old.path), "--out", str(tmp_path / "same"), *data, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    same = bundles.read(tmp_path / "same")
+    assert same.manifest.alert == old.manifest.alert
+    assert same.manifest.metrics == old.manifest.metrics
+    assert told["alert"] == {name: asdict(one) for name, one in same.manifest.alert.items()}
+    sets = [f"alert.{target}.{change}" for change in ("false_per_strand_day=1e6", "off_delay_ms=7000")]
+    arguments = [str(old.path), "--out", str(tmp_path / "new"), *data, "--set", sets[0], "--set", sets[1]]
+    assert run_cli(monkeypatch, *arguments) == 0
+    said = capsys.readouterr().out
+    new = bundles.read(tmp_path / "new")
+    assert new.model == old.model
+    assert (old.manifest.alert[target].off_delay_ms, new.manifest.alert[target].off_delay_ms) == (30_000, 7000)
+    assert f"{target}: opens at {new.manifest.alert[target].open:g} after" in said
+    assert "1e+06 a strand-day allowed" in said
+    before, after = (one.manifest.metrics["validation"] for one in (old, new))
+    assert after["window"] == before["window"]
+    assert after["event"][target]["caught"] >= before["event"][target]["caught"]
+    assert new.manifest.training["alert_data"] == small_line.info.fingerprint
+    kept, settings = (recipe_of(one).alert_settings(target) for one in (old, new))
+    assert settings == replace(kept, false_per_strand_day=1e6, off_delay_ms=7000)
+
+
 def test_a_bundle_is_replaced_only_by_force_and_may_be_its_own_source(
     small_export: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +125,9 @@ def test_a_model_that_no_longer_answers_the_golden_windows_is_not_written(
         (["bare", "--out", "full"], 2, "something else"),
         (["bare", "--out", "new", "--name", "current"], 2, "current"),
         (["bare", "--out", "/proc/new"], 1, "/proc/new"),
+        (["bare", "--out", "new", "--set", "alert.sticker.min_lead_s=9"], 2, "expected --data with --set"),
+        (["bare", "--out", "new", "--data", "full", "--set", "hidden_size=9"], 2, "expected alert.TARGET.FIELD=VALUE"),
+        (["bare", "--out", "new", "--data", "full"], 2, "expected the recipe of small@1"),
     ],
 )
 def test_mistakes_are_one_clear_line(
