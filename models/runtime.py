@@ -28,6 +28,9 @@ from models.windows import Float32Array, WindowRules
 Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+"""TF32 rounds to ten bits of mantissa: more than the golden windows' tolerance allows."""
+
 _ORT_ERRORS = (
     ort_state.Fail, ort_state.InvalidArgument, ort_state.InvalidGraph, ort_state.InvalidProtobuf,
     ort_state.NotImplemented, ort_state.RuntimeException, ort_state.EPFail,
@@ -197,8 +200,7 @@ def _open_session(bundle: Bundle, *, use_cuda: bool, threads: int) -> ort.Infere
     providers: list[str | tuple[str, dict[str, str]]] = [CPU]
     if use_cuda:
         ort.preload_dlls()
-        # TF32 rounds to ten bits of mantissa: more than the golden windows' tolerance allows.
-        providers.insert(0, (CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}))
+        providers.insert(0, (CUDA, CUDA_OPTIONS))
     try:
         return ort.InferenceSession(bundle.model, options, providers=providers)
     except _ORT_ERRORS as error:

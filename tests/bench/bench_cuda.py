@@ -30,7 +30,6 @@ def rows() -> Iterator[Row | Absent]:
     """Measure; nothing without a device."""
     if not torch.cuda.is_available():
         yield Absent("training on CUDA: no CUDA device here")
-        yield Absent("answering on CUDA (batches of each size, fp16, against the bare network): no CUDA device here")
         return
     name = torch.cuda.get_device_name()
     for recipe in RECIPES:

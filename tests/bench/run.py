@@ -6,6 +6,7 @@ OMP_NUM_THREADS=1 python tests/bench/run.py
 import time
 
 import bench_cuda
+import bench_cuda_answers
 import bench_export
 import bench_latency
 import bench_line
@@ -21,7 +22,7 @@ def main() -> None:
     began_s = time.perf_counter()
     modules = (
         bench_line, bench_refill, bench_stream, bench_latency, bench_export, bench_training, bench_training_data,
-        bench_cuda,
+        bench_cuda, bench_cuda_answers,
     )  # fmt: skip
     found = [one for module in modules for one in module.rows()]
     rows = [one for one in found if isinstance(one, results.Row)]
