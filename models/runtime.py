@@ -29,7 +29,8 @@ Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-"""TF32 rounds to ten bits of mantissa: more than the golden windows' tolerance allows."""
+"""TF32 rounds to ten bits of mantissa: more than the golden windows' tolerance allows. Convolutions are chosen by rule:
+to try them out would take its time at the first batch of every size."""
 
 _ORT_ERRORS = (
     ort_state.Fail, ort_state.InvalidArgument, ort_state.InvalidGraph, ort_state.InvalidProtobuf,
@@ -79,7 +80,7 @@ class Predictor:
             batch_sizes: ascending sizes to pad to.
             threads: of ONNX Runtime within an operator.
             bound: whether batches are run on buffers that stay on the device; by default on CUDA.
-            replay: False is for whoever makes the golden windows' probabilities, and for nobody else.
+            replay: False is for whoever makes the golden windows' probabilities, or only times the graph.
 
         Raises:
             ProviderError: the provider asked for cannot be had, or answers the golden windows wrongly.

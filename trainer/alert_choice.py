@@ -1,21 +1,17 @@
-"""The alert policies of a bundle, chosen on what its own graph says of validation sequences.
+"""The alert policies of a bundle, chosen on what its graph says of validation sequences, and what they are worth there.
 
-    chosen = choose_alerts(predictor, dataset, {"sticker": config.alert_settings("sticker")})
-
-The graph on ONNX Runtime is asked, and not the network in torch: it is what will be served.
+chosen = choose_alerts(trace_split(predictor, dataset, "validation"), events, {"sticker": AlertSettings()})
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.alerting import AlertPolicy
-from models.runtime import Predictor
 from trainer.config import AlertSettings
-from trainer.datasets.dataset import Dataset
-from trainer.evaluation.events import EventScores
+from trainer.datasets.records import Event
+from trainer.evaluation.events import EventScores, Trace
 from trainer.evaluation.thresholds import choose_policy, within_budget
-from trainer.evaluation.traces import trace_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +69,21 @@ class ChosenAlerts:
 
 
 def choose_alerts(
-    predictor: Predictor, dataset: Dataset, settings: Mapping[str, AlertSettings], *, at_once: int = 1
+    traces: Sequence[Trace], events: Mapping[str, Sequence[Event]], settings: Mapping[str, AlertSettings]
 ) -> ChosenAlerts:
-    """Choose a policy for each target of a model.
+    """Choose a policy for each target.
 
     Args:
-        predictor: of the model.
-        dataset: whose validation split it is chosen on; its sensors are the model's.
-        settings: by target, all of the model's.
-        at_once: sequences answered at a time.
-
-    Raises:
-        ContractError: the dataset does not fit the model.
+        traces: what the graph says of the validation sequences.
+        events: all events by sequence id.
+        settings: by target, in the order of the probabilities.
     """
-    traces = trace_split(predictor, dataset, "validation", at_once=at_once)
-    events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
     found = {
-        target: choose_policy(traces, events, target, index, settings[target])
-        for index, target in enumerate(predictor.targets)
+        target: choose_policy(traces, events, target, index, own)
+        for index, (target, own) in enumerate(settings.items())
     }
     return ChosenAlerts(
-        {target: settings[target] for target in found},
+        dict(settings),
         {target: policy for target, (policy, _) in found.items()},
         {target: scores for target, (_, scores) in found.items()},
     )

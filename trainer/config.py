@@ -36,12 +36,14 @@ class AlertSettings:
     """How a target's alerts behave, and how many false ones its threshold may cost.
 
     Attributes:
-        on_delay_ms: how long the probability must hold before an alert opens, milliseconds.
+        on_delay_ms: how long the probability must hold before an alert opens, milliseconds; half of it and twice are
+            tried, too, as the threshold is chosen.
         off_delay_ms: how long it must stay low before the alert closes, milliseconds.
         cooldown_ms: no opening within this time of a closing, milliseconds.
         severity: `critical` or `advisory`.
         false_per_strand_day: false alerts on validation that the threshold may cost.
         min_lead_s: an alert nearer to the impact than this does not count for the choice of the threshold.
+        on_delay_fixed: whether only `on_delay_ms` itself is tried.
     """
 
     on_delay_ms: Count = 5_000
@@ -50,6 +52,7 @@ class AlertSettings:
     severity: Severity = "critical"
     false_per_strand_day: Finite0 = 2.0
     min_lead_s: Finite0 = 0.0
+    on_delay_fixed: bool = False
 
 
 # Delays and targets are assumed, no source; they wait for a caster engineer. Sticker: on 1-3 s, off 30-60 s, at most

@@ -34,6 +34,7 @@ from trainer.architectures import model_from
 from trainer.datasets.dataset import Dataset
 from trainer.errors import ExportError
 from trainer.evaluation.events import EventScores
+from trainer.evaluation.traces import trace_split
 from trainer.git import head_commit
 from trainer.graphs.serving_graph import OPSET, RawModel, ServingGraph, to_onnx
 from trainer.graphs.verification import golden_windows, trying_windows, verify
@@ -101,8 +102,10 @@ def export_run(
             lambda count, rng: trying_windows(run.validation, count, rng),
             seed=run.config.seed,
         )
-        settings = {target: run.config.alert_settings(target) for target in run.validation.targets}
-        alerts = choose_alerts(predictor, dataset, settings, at_once=run.config.threads)
+        traces = trace_split(predictor, dataset, "validation", at_once=run.config.threads)
+    events = {trace.sequence_id: dataset.events(trace.sequence_id) for trace in traces}
+    settings = {target: run.config.alert_settings(target) for target in run.validation.targets}
+    alerts = choose_alerts(traces, events, settings)
     if must_catch and alerts.missed:
         raise ExportError(
             f"expected an event of the validation split caught, got none for {', '.join(alerts.missed)} at {folder}: "

@@ -15,9 +15,13 @@ from models import bundle as bundles
 from models.bundle import Bundle
 from models.errors import BundleError, mismatch
 from models.manifest import GOLDEN_FILE, MODEL_FILE, Manifest
+from models.runtime import Predictor
 from trainer.alert_choice import ChosenAlerts, choose_alerts
 from trainer.config import AlertSettings
 from trainer.datasets.dataset import Dataset
+from trainer.errors import ExportError
+from trainer.evaluation.evaluate import evaluate_bundle
+from trainer.evaluation.traces import Advance
 from trainer.export import RECORD_FILE, as_json, load_model, versions
 from trainer.git import head_commit
 from trainer.graphs.serving_graph import OPSET, ServingGraph, to_onnx
@@ -41,36 +45,42 @@ class Reexported:
 
 @dataclass(frozen=True, slots=True)
 class Rechoice:
-    """What alert thresholds are chosen anew on.
+    """What alert thresholds are chosen anew on, and for.
 
     Attributes:
         dataset: its validation split.
-        settings: by target, all of the bundle's.
+        settings: by target, all of the bundle's and in its order.
+        at_once: sequences answered at a time.
+        advance: told of every sequence answered.
     """
 
     dataset: Dataset
     settings: Mapping[str, AlertSettings]
+    at_once: int = 1
+    advance: Advance | None = None
 
 
 def reexport(
     source: Bundle, folder: Path, *, name: str, version: str | None = None, rechoice: Rechoice | None = None
 ) -> Reexported:
-    """Export a bundle's model once more and write it with the same metrics, weights and golden windows.
+    """Export a bundle's model once more and write it with the same weights and golden windows.
 
-    The graph is held against torch on random windows within the sensors' ranges, and must still answer the golden
-    windows as it did.
+    Alerts and what they were worth on validation stay as well, unless they are chosen anew. The graph is held against
+    torch on random windows within the sensors' ranges, and must still answer the golden windows as it did.
 
     Args:
         source: as read; may lie in `folder`.
         folder: the new bundle's; replaced if it exists.
         name: the new bundle's.
         version: the new bundle's; None for that of the source.
-        rechoice: on what its alert thresholds are chosen anew; None: they stay.
+        rechoice: on what its alert thresholds and on-delays are chosen anew; None: they stay.
 
     Raises:
-        ContractError: the source is altered, or written without weights or for another trainer; the dataset does not
-            fit it.
-        ExportError: the new graph does not answer as torch does, or as the golden windows say.
+        ContractError: the source is altered, or written without weights or for another trainer; the dataset was
+            altered, or its splits leak.
+        UsageError: the dataset lacks a sensor or target of the bundle, has another scan period, or no validation split.
+        ExportError: the new graph does not answer as torch does, or as the golden windows say; a newly chosen policy
+            catches no event.
     """
     old = source.manifest
     loaded = load_model(source)
@@ -96,18 +106,32 @@ def reexport(
         )
         alerts = None
         if rechoice:
-            alerts = choose_alerts(predictor, rechoice.dataset, rechoice.settings)
+            alerts = _chosen(predictor, rechoice)
             draft = _with_alerts(draft, alerts, rechoice.dataset)
     kept = set(old.files) - {MODEL_FILE, GOLDEN_FILE, RECORD_FILE}
     others = {name: bundles.read_file(source, name) for name in sorted(kept)} | {
-        RECORD_FILE: _record(source, parity, alerts)
+        RECORD_FILE: _record(source, draft, parity)
     }
     return Reexported(bundles.write(folder, draft, model, source.golden, others), parity, alerts)
 
 
+def _chosen(predictor: Predictor, rechoice: Rechoice) -> ChosenAlerts:
+    dataset = rechoice.dataset
+    said = evaluate_bundle(predictor, dataset, "validation", rechoice.advance, at_once=rechoice.at_once)
+    alerts = choose_alerts(said.traces, said.events, rechoice.settings)
+    if alerts.missed:
+        raise ExportError(
+            f"expected an event of the validation split caught, got none for {', '.join(alerts.missed)} at "
+            f"{dataset.path}: choose on a line that has such events; nothing was written"
+        )
+    return alerts
+
+
 def _with_alerts(draft: Manifest, alerts: ChosenAlerts, dataset: Dataset) -> Manifest:
     """The manifest with what was chosen, on what, and what it is worth there."""
-    validation = {**draft.metrics.get("validation", {}), "event": alerts.metrics()}
+    validation = {"event": alerts.metrics()}
+    if dataset.info.fingerprint == draft.data_fingerprint:
+        validation = draft.metrics.get("validation", {}) | validation
     return msgspec.structs.replace(
         draft,
         alert=alerts.policies,
@@ -116,8 +140,8 @@ def _with_alerts(draft: Manifest, alerts: ChosenAlerts, dataset: Dataset) -> Man
     )
 
 
-def _record(source: Bundle, parity: dict[int, float], alerts: ChosenAlerts | None) -> bytes:
-    """The source's training.json with a note of this export; its recipe has the settings of newly chosen alerts."""
+def _record(source: Bundle, draft: Manifest, parity: dict[int, float]) -> bytes:
+    """The source's training.json with a note of this export; its recipe has the settings the alerts are chosen for."""
     where = str(source.path / RECORD_FILE)
     try:
         record = msgspec.json.decode(bundles.read_file(source, RECORD_FILE), type=dict)
@@ -128,6 +152,7 @@ def _record(source: Bundle, parity: dict[int, float], alerts: ChosenAlerts | Non
         "parity": {str(count): off for count, off in parity.items()},
         "versions": versions(),
     }
-    if alerts:
-        record["config"] = {**record["config"], "alert": alerts.asked()}
+    if chosen_on := draft.training.get("alert_data"):
+        record["export"]["alert_data"] = chosen_on
+        record["config"] = {**record.get("config", {}), "alert": draft.training["alert"]}
     return as_json(record)

@@ -83,7 +83,7 @@ def recipe_of(bundle: Bundle) -> TrainingConfig:
         UsageError: the bundle does not hold it, or it names fields that this trainer does not have.
     """
     path = bundle.path / RECORD_FILE
-    remedy = "retrain from a bundle that `trainer train` wrote, with all its files"
+    remedy = "take a bundle that `trainer train` wrote, with all its files"
     try:
         record = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         settings = msgspec.convert(record["config"], dict[str, Any])

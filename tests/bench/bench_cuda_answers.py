@@ -1,9 +1,11 @@
-"""Answering on a CUDA device: batches of each size in float32 and fp16, beside the bare network in torch.
+"""Answering on a CUDA device: batches of each size in float32 and fp16, beside the bare network in torch, in float32.
 
-Also which share of a graph's nodes the device computes: ONNX Runtime gives the CPU, in silence, what it has no kernel
-for. Without a device there is nothing to measure, and the page says so.
+The graph copies windows there and answers back, fills and normalises; the bare network finds its windows prepared. Also
+which share of a graph's nodes the device computes: ONNX Runtime gives the CPU, in silence, what it has no kernel for.
+Without a device there is nothing to measure, and the page says so.
 """
 
+import gc
 import json
 import tempfile
 from collections import Counter
@@ -15,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from results import REPETITIONS, Absent, Row, row
+from torch import Tensor
 
 from models import bundle as bundles
 from models.bundle import Bundle
@@ -36,10 +39,12 @@ def rows() -> Iterator[Row | Absent]:
     """Measure; nothing without a device."""
     missing = why_no_cuda()
     if missing is None and not torch.cuda.is_available():
-        missing = "torch finds none"
+        missing = "torch finds no CUDA device"
     if missing is not None:
         yield Absent(f"answering on CUDA (batches of each size, fp16, against the bare network): {missing}")
         return
+    gc.collect()
+    torch.cuda.empty_cache()  # what torch holds back ONNX Runtime cannot have
     for name in BUNDLES:
         yield from answers(bundles.read(name), "cuda", torch.cuda.get_device_name(), BATCHES, TURN_S)
 
@@ -83,14 +88,18 @@ def bare_network(model: RawModel, device: str) -> Runner:
     def prepared(batch: Float32Array) -> Callable[[], object]:
         with torch.inference_mode():
             windows = model.preprocess(torch.from_numpy(batch).to(device))
-        # Fetching the answer waits for the device.
-        return lambda: model.model.predict_proba(windows).cpu()
+
+        def answer() -> Tensor:
+            with torch.backends.cudnn.flags(allow_tf32=False):  # as ONNX Runtime does
+                return model.model.predict_proba(windows).cpu()  # fetching the answer waits for the device
+
+        return answer
 
     return Runner(BARE, device, prepared)
 
 
 def nodes_by_provider(model: bytes, provider: str, windows: Float32Array) -> Counter[str]:
-    """How many nodes of the graph, as ONNX Runtime rewrote it, each provider computes for some windows."""
+    """How many nodes of the graph, as ONNX Runtime rewrote it, each provider computes; copies are no nodes."""
     with tempfile.TemporaryDirectory() as scratch:
         options = ort.SessionOptions()
         options.enable_profiling = True
@@ -102,13 +111,13 @@ def nodes_by_provider(model: bytes, provider: str, windows: Float32Array) -> Cou
     computed = {
         (event["name"], event["args"]["provider"])
         for event in events
-        if event["cat"] == "Node" and event["name"].endswith("_kernel_time")
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time") and "Memcpy" not in event["name"]
     }
-    return Counter(provider for _, provider in computed)
+    return Counter(one for _, one in computed)
 
 
 def _row(bundle: str, on: str, timing: Timing, bare: float) -> Row:
     speed = timing.windows_per_second
     name = f"{bundle}, {timing.runtime}, batch {timing.batch}, {on}"
-    against = f"{bare:,.0f} of the bare network"
+    against = f"{bare:,.0f} of the bare network in float32"
     return Row(name, speed.median, speed.low, speed.high, "windows/s", against, speed.median / bare, None, None)

@@ -61,8 +61,8 @@ def command(
 ) -> None:
     """Train a sequence model and export it as a bundle.
 
-    The bundle is checked against torch, and its alert thresholds are chosen
-    on the dataset's validation split. The same seed gives the same weights on
+    The bundle is checked against torch; its alert thresholds and on-delays are
+    chosen on the dataset's validation split. The same seed gives the same weights on
     the same kind of processor.
 
     After each epoch the state goes to OUT.training; a training that was

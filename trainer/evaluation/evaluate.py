@@ -82,6 +82,12 @@ class Evaluation:
         return self.dataset.info.fingerprint == self.manifest.data_fingerprint
 
     @property
+    def chosen_here(self) -> bool:
+        """Whether the bundle's alert thresholds were chosen on some of these sequences."""
+        chosen_on = self.manifest.training.get("alert_data", self.manifest.data_fingerprint)
+        return self.dataset.info.fingerprint == chosen_on and self.split in {"validation", "all"}
+
+    @property
     def caveat(self) -> str:
         """What these scores do not show."""
         return caveat_of(self.dataset.info)

@@ -1,6 +1,6 @@
 """Choosing a target's alert threshold and on-delay on validation sequences, by event.
 
-Bundles and every contestant of a comparison get theirs here, so that what is compared is what is released.
+A bundle gets its own as every contestant of a comparison does, so that what is compared is what will be served.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ UNTOLD = 0.5
 """The threshold of a scorer that said nothing."""
 
 DELAY_FACTORS = (1.0, 0.5, 2.0)
+"""Of the settings' on-delay, in the order of preference."""
 
 
 def policy_at(threshold: float, settings: AlertSettings) -> AlertPolicy:
@@ -58,10 +59,10 @@ def choose_policy(
 ) -> tuple[AlertPolicy, EventScores]:
     """The threshold and on-delay with the most events caught in time within the budget of false alerts.
 
-    The on-delay is that of the settings, or half or twice as long. Among equals the fewest false alerts count, then
-    the delay of the settings, then the shorter one, then the middle threshold of what is left: it lies farthest from
-    both the misses and the false alarms that this validation set happens to show. If nothing keeps the budget, the
-    fewest false alerts count first.
+    The on-delay is that of the settings or, unless that is fixed, half or twice as long. Among equals the fewest false
+    alerts count, then the delay of the settings, then the shorter one, then the middle threshold of what is left: it
+    lies farthest from both the misses and the false alarms that this validation set happens to show. If nothing keeps
+    the budget, the fewest false alerts count first.
 
     Args:
         traces: predictions on the validation sequences.
@@ -77,7 +78,7 @@ def choose_policy(
     thresholds = own_candidates(traces, index) if candidates is None else candidates
     grid_ms = traces[0].grid_ms if traces else 1
     delays: dict[int, AlertSettings] = {}  # two delays that end at the same prediction are one
-    for factor in DELAY_FACTORS:
+    for factor in DELAY_FACTORS[:1] if settings.on_delay_fixed else DELAY_FACTORS:
         delay_ms = round(factor * settings.on_delay_ms)
         delays.setdefault(-(-delay_ms // grid_ms), replace(settings, on_delay_ms=delay_ms))
     found = [_best_threshold(traces, events, target, index, delayed, thresholds) for delayed in delays.values()]

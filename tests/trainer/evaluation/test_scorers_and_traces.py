@@ -155,6 +155,8 @@ class TestThresholds:
         quick = AlertSettings(4000, 5000, 5000, "critical", false_per_strand_day=0.0)
         policy, scores = choose_policy([traced], events, "leak", 0, quick)
         assert (policy.on_delay_ms, scores.caught, scores.false_alerts) == (8000, 1, 0)
+        policy, scores = choose_policy([traced], events, "leak", 0, replace(quick, on_delay_fixed=True))
+        assert (policy.on_delay_ms, scores.caught, scores.false_alerts) == (4000, 0, 0)
         lavish = AlertSettings(4000, 5000, 5000, "critical", false_per_strand_day=1e6)
         policy, scores = choose_policy([traced], events, "leak", 0, lavish)
         assert (policy.on_delay_ms, scores.caught, scores.false_alerts) == (8000, 1, 0)

@@ -9,12 +9,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from support.small_line import write_tampered
 
 from models import bundle as bundles
 from models.bundle import Golden
+from models.runtime import Predictor
 from trainer import cli
 from trainer.datasets.dataset import Dataset
+from trainer.datasets.writer import DatasetWriter
 from trainer.errors import ExportError
+from trainer.evaluation.evaluate import evaluate_bundle
 from trainer.export import Exported
 from trainer.reexport import reexport
 from trainer.retrain import recipe_of
@@ -81,13 +85,64 @@ def test_thresholds_are_chosen_anew_for_other_settings_and_these_stay_with_the_r
     assert new.model == old.model
     assert (old.manifest.alert[target].off_delay_ms, new.manifest.alert[target].off_delay_ms) == (30_000, 7000)
     assert f"{target}: opens at {new.manifest.alert[target].open:g} after" in said
-    assert "1e+06 a strand-day allowed" in said
+    assert "false alerts a strand-day, 1e+06 allowed" in said
     before, after = (one.manifest.metrics["validation"] for one in (old, new))
     assert after["window"] == before["window"]
     assert after["event"][target]["caught"] >= before["event"][target]["caught"]
     assert new.manifest.training["alert_data"] == small_line.info.fingerprint
     kept, settings = (recipe_of(one).alert_settings(target) for one in (old, new))
     assert settings == replace(kept, false_per_strand_day=1e6, off_delay_ms=7000)
+
+
+def test_on_another_line_the_scores_of_this_one_are_not_told(
+    small_export: Exported, small_line: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = small_export.bundle
+    other = rewritten(small_line, tmp_path / "other", with_events=True)
+    assert run_cli(monkeypatch, str(old.path), "--out", str(tmp_path / "new"), "--data", str(other.path)) == 0
+    new = bundles.read(tmp_path / "new")
+    assert new.manifest.data_fingerprint == small_line.info.fingerprint
+    assert new.manifest.training["alert_data"] == other.info.fingerprint != small_line.info.fingerprint
+    assert list(new.manifest.metrics["validation"]) == ["event"]
+    predictor = Predictor(new, device="cpu")
+    assert evaluate_bundle(predictor, other, "validation").chosen_here
+    assert not evaluate_bundle(predictor, other, "test").chosen_here
+    assert not evaluate_bundle(predictor, small_line, "validation").chosen_here
+
+
+def test_what_would_change_nothing_or_cannot_be_judged_is_refused(
+    small_export: Exported,
+    small_line: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    uneventful = rewritten(small_line, tmp_path / "quiet", with_events=False)
+    tampered = write_tampered(small_line, tmp_path / "tampered")
+    arguments = [str(small_export.bundle.path), "--out", str(tmp_path / "new"), "--data"]
+    for data, change, code, said in (
+        (small_line.path, ["--set", "alert.stiker.min_lead_s=9"], 2, "got `alert.stiker`"),
+        (uneventful.path, [], 1, "expected an event of the validation split caught, got none for"),
+        (tampered, [], 1, "expected"),
+    ):
+        assert run_cli(monkeypatch, *arguments, str(data), *change) == code
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
+
+
+def rewritten(line: Dataset, path: Path, *, with_events: bool) -> Dataset:
+    """The same sequences but for a value each, so that it is another line."""
+    info = line.info
+    with DatasetWriter(
+        path, line=info.line, seed=info.seed, period_ms=info.period_ms, sensors=info.sensors, targets=info.targets
+    ) as writer:
+        for entry in line.sequences():
+            sequence = line.load(entry.sequence_id)
+            values = sequence.values.copy()
+            values[0, 0] += 1
+            events = line.events(entry.sequence_id) if with_events else ()
+            writer.add(replace(sequence, values=values), events, entry.split)
+    return Dataset.open(path)
 
 
 def test_a_bundle_is_replaced_only_by_force_and_may_be_its_own_source(
@@ -128,6 +183,7 @@ def test_a_model_that_no_longer_answers_the_golden_windows_is_not_written(
         (["bare", "--out", "new", "--set", "alert.sticker.min_lead_s=9"], 2, "expected --data with --set"),
         (["bare", "--out", "new", "--data", "full", "--set", "hidden_size=9"], 2, "expected alert.TARGET.FIELD=VALUE"),
         (["bare", "--out", "new", "--data", "full"], 2, "expected the recipe of small@1"),
+        (["bare", "--out", "new", "--data", "full", "--name", "small"], 2, "expected another --version than 1"),
     ],
 )
 def test_mistakes_are_one_clear_line(

@@ -193,3 +193,12 @@ def test_what_another_model_left_open_is_closed_in_its_name_and_nothing_else_of_
     assert (closed.opened_at_ms, closed.closed_at_ms, closed.event_time_ms) == (2000, 2000, 2000)
     assert (closed.probability, closed.peak_probability, closed.heat_id) == (0.8, 0.9, "H2")
     assert closed.message == "sticker over on p.c.a: test@1 no longer watches it, test@2 does"
+
+
+def test_the_same_model_with_other_thresholds_goes_on_with_what_is_open() -> None:
+    alerts, calmer = fresh(), fresh(replace(POLICY, open=0.95, close=0.85))
+    changes(alerts, scored(1, 0.9), scored(2, 0.9))
+    calmer.restore(("t", 0), alerts.states(("t", 0)))
+    assert changes(calmer, scored(3, 0.9)) == []
+    (closed,) = changes(calmer, scored(4, 0.8), scored(5, 0.8), scored(6, 0.8))
+    assert (closed.opened_at_ms, closed.closed_at_ms, closed.model_sha256) == (2000, 6000, SHA[:12])

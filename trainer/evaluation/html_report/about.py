@@ -102,6 +102,8 @@ def not_shown(evaluation: Evaluation, missing: Sequence[str]) -> Chapter:
         told.append("The model was trained on these very sequences: the scores are too good.")
     elif evaluation.own_line and evaluation.split == "validation":
         told.append("The epoch and the alert thresholds were chosen on these very sequences: the scores are too good.")
+    elif evaluation.chosen_here:
+        told.append("The alert thresholds were chosen on these very sequences: the alerts' scores are too good.")
     elif evaluation.own_line:
         told.append(
             f"The {evaluation.sequences} casting sequences come from the same line as those trained on, and perhaps "
