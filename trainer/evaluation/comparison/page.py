@@ -48,8 +48,8 @@ def _about(metrics: Metrics) -> list[str]:
         f"{test['windows']:,} windows of {test['sequences']} casting sequences, {test['strand_days']:g} strand-days. "
         f"{method['seeds']} trainings of each contestant; the baselines' parameters by {_trials(metrics)} trials of a "
         f"search, the recipes' as given (this repository's were made by hand). Intervals are 95 %, by a bootstrap over "
-        f"casting sequences and seeds ({interval['replicates']:,} replicates); a dash is what cannot be told. The sequence model is "
-        f"`{chosen['recipe']}`, chosen by the {chosen['by']}."
+        f"casting sequences and seeds ({interval['replicates']:,} replicates); a dash is what cannot be told. The "
+        f"sequence model is `{chosen['recipe']}`, chosen by the {chosen['by']}."
     )
     return [about]
 
