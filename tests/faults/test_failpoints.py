@@ -72,6 +72,26 @@ def test_struck_while_it_hands_over(kafka_bootstrap: str, topics: Topics, bundle
         run.finish()
 
 
+def test_asleep_beyond_its_session_while_it_hands_over(
+    kafka_bootstrap: str, topics: Topics, bundle: Path
+) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=28) as run:
+        run.restart(FAILPOINT=f"in_revoke:1:pause:{SLEEPS_S}")
+        run.start(slot=1)
+        run.wait_for("awake")
+        run.finish()
+
+
+def test_failing_amid_the_refill(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
+    with FaultRun(kafka_bootstrap, topics, bundle, seed=29) as run:
+        run.restart()
+        run.kill()
+        run.start(FAILPOINT="mid_refill:1:raise")
+        run.wait_for_end()
+        run.start()
+        run.finish()
+
+
 def test_commits_that_take_a_second_while_others_come_and_go(
     kafka_bootstrap: str, topics: Topics, bundle: Path
 ) -> None:
