@@ -72,9 +72,7 @@ def test_struck_while_it_hands_over(kafka_bootstrap: str, topics: Topics, bundle
         run.finish()
 
 
-def test_asleep_beyond_its_session_while_it_hands_over(
-    kafka_bootstrap: str, topics: Topics, bundle: Path
-) -> None:
+def test_asleep_beyond_its_session_while_it_hands_over(kafka_bootstrap: str, topics: Topics, bundle: Path) -> None:
     with FaultRun(kafka_bootstrap, topics, bundle, seed=28) as run:
         run.restart(FAILPOINT=f"in_revoke:1:pause:{SLEEPS_S}")
         run.start(slot=1)

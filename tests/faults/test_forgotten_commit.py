@@ -119,6 +119,7 @@ def _forgotten() -> Iterator[tuple[ApacheKafka, Topics, Committer | None]]:
         yield kafka, topics, next(compress(committers, forgotten), None)
 
 
+@pytest.mark.alone  # two dozen producers that commit without a pause leave others no processor
 def test_a_worker_ends_what_the_broker_forgot_to_end(bundle: Path) -> None:
     for _ in range(_ROUNDS):
         with _forgotten() as (kafka, topics, committer):
