@@ -90,7 +90,7 @@ def bare_network(model: RawModel, device: str) -> Runner:
             windows = model.preprocess(torch.from_numpy(batch).to(device))
 
         def answer() -> Tensor:
-            with torch.backends.cudnn.flags(allow_tf32=False):  # as ONNX Runtime does
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # as ONNX Runtime does
                 return model.model.predict_proba(windows).cpu()  # fetching the answer waits for the device
 
         return answer
