@@ -8,6 +8,7 @@ writer with the same `schema_version` still loads.
 import math
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ INPUT_NAME = "window"
 OUTPUT_NAME = "probability"
 LOOSEST_ATOL = 0.01
 """A golden tolerance above this proves nothing."""
+_FEWEST_QUANTILES = 2
 
 Positive = Annotated[int, Meta(ge=1)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,13 +45,15 @@ class Tensor(msgspec.Struct, frozen=True):
 class Normalisation(msgspec.Struct, frozen=True):
     """What the graph does to a value first: ``clip((value - center) / scale, ±clip)``, per sensor.
 
-    For the reader and for retraining; the graph carries it out.
+    Of `quantile`, the value's rank among `quantiles`, a list of rising engineering units per sensor, and only what lies
+    beyond them in scales; see `trainer.quantile_curve`. For the reader and for retraining; the graph carries it out.
     """
 
-    kind: Literal["zscore", "robust", "minmax", "none"]
+    kind: Literal["zscore", "robust", "minmax", "quantile", "none"]
     center: list[float]
     scale: list[float]
     clip: float | None = None
+    quantiles: list[list[float]] = []
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -180,6 +184,7 @@ def _sensor_problems(manifest: Manifest) -> Iterator[str]:
             yield mismatch("every sensor once", f"`{sensor.name}` again", f"sensors[{index}].name")
         if not sensor.low < sensor.high:
             yield mismatch("low < high", f"{sensor.low} and {sensor.high}", f"sensors[{index}]")
+    yield from _quantile_problems(manifest)
     for path, numbers in (
         ("normalisation.center", manifest.normalisation.center),
         ("normalisation.scale", manifest.normalisation.scale),
@@ -192,6 +197,21 @@ def _sensor_problems(manifest: Manifest) -> Iterator[str]:
                 yield mismatch(
                     "a finite number" + (" > 0" if path.endswith("scale") else ""), number, f"{path}[{index}]"
                 )
+
+
+def _quantile_problems(manifest: Manifest) -> Iterator[str]:
+    told, path = manifest.normalisation, "normalisation.quantiles"
+    wanted = len(manifest.sensors) if told.kind == "quantile" else 0
+    if len(told.quantiles) != wanted:
+        yield mismatch(f"{wanted} lists of numbers with `{told.kind}`, one a sensor", len(told.quantiles), path)
+    if len({len(row) for row in told.quantiles}) > 1:
+        yield mismatch("as many numbers of each sensor", "lists of different lengths", path)
+    for index, row in enumerate(told.quantiles):
+        rising = all(low <= high for low, high in pairwise(row))  # no NaN is
+        if len(row) < _FEWEST_QUANTILES or not rising or not all(map(math.isfinite, row)):
+            yield mismatch(
+                f"{_FEWEST_QUANTILES} finite numbers or more, none below the one before", row, f"{path}[{index}]"
+            )
 
 
 def _window_problems(rules: WindowRules) -> Iterator[str]:

@@ -117,7 +117,7 @@ class TrainingConfig:
             judged and served are whole ones.
         stride: scans between two due predictions.
         max_gap_periods: longest step within a window, in nominal periods.
-        normalization: `zscore`, `robust`, `minmax` or `none`, see `trainer.preprocess`.
+        normalization: `zscore`, `robust`, `minmax`, `quantile` or `none`, see `trainer.preprocess`.
         missing_strategy: `forward_fill`, `mean`, `zero` or `interpolate`, see `trainer.preprocess`.
         clip: normalised values are cut at plus and minus this.
         positive_share: share of the positive windows drawn anew for each epoch; neighbours share nearly all their rows.
@@ -163,7 +163,7 @@ class TrainingConfig:
     variable_length: bool = False
     stride: Whole = 1
     max_gap_periods: Whole = 10
-    normalization: Literal["zscore", "robust", "minmax", "none"] = "zscore"
+    normalization: Literal["zscore", "robust", "minmax", "quantile", "none"] = "zscore"
     missing_strategy: Literal["forward_fill", "mean", "zero", "interpolate"] = "forward_fill"
     clip: Above0 = 8.0
     positive_share: Annotated[float, Meta(gt=0, le=1)] = 1.0

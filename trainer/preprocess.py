@@ -20,6 +20,8 @@ Then ``clip((x - center) / scale, ±clip)``, by normalisation:
 - `minmax`: the lowest training value and the span to the highest, which become 0 and 1.
 - `none`: 0 and 1.
 
+or, of `quantile`, the value's rank among the training values instead, see `trainer.quantile_curve`.
+
 A sensor that is constant or absent in training is muted by a scale so large that whatever it shows later becomes 0, and
 the log says so: the network's weights for it were never trained, and must not be met by a value.
 
@@ -39,8 +41,9 @@ from torch.nn import functional
 from models.manifest import Missing, Normalisation
 from models.windows import Float32Array
 from trainer.loading.row_statistics import Float64Array, RunningStatistics, Statistics
+from trainer.quantile_curve import QuantileCurve, quantiles_of
 
-NormalisationKind = Literal["zscore", "robust", "minmax", "none"]
+NormalisationKind = Literal["zscore", "robust", "minmax", "quantile", "none"]
 MissingStrategy = Literal["forward_fill", "mean", "zero", "interpolate"]
 
 MUTED = 1e30
@@ -61,6 +64,7 @@ class Preprocess(nn.Module):
         fill: [s] engineering units, for what the strategy leaves missing.
         clip: in scales.
         strategy: what becomes of a missing value.
+        quantiles: [s, k + 1] engineering units, for ranks instead of distances from the center; none for those.
     """
 
     center: Tensor
@@ -74,8 +78,10 @@ class Preprocess(nn.Module):
         fill: Float32Array,
         clip: float,
         strategy: MissingStrategy = "forward_fill",
+        quantiles: Float32Array | None = None,
     ) -> None:
         super().__init__()
+        self.curve = None if quantiles is None else QuantileCurve(quantiles, scale)
         for name, values in (("center", center), ("scale", scale), ("fill", fill)):
             self.register_buffer(name, torch.tensor(np.asarray(values, np.float32)))
         self.clip = clip
@@ -88,11 +94,14 @@ class Preprocess(nn.Module):
         center, scale, fill = (
             np.array(numbers, np.float32) for numbers in (normalisation.center, normalisation.scale, missing.fill)
         )
-        return cls(center, scale, fill, clip, missing.strategy)
+        quantiles = np.array(normalisation.quantiles, np.float32) if normalisation.quantiles else None
+        return cls(center, scale, fill, clip, missing.strategy, quantiles)
 
     def forward(self, x: Tensor) -> Tensor:
         """Windows [b, t, s] with NaN to windows [b, t, s] without."""
-        return ((self._filled(x, self.fill, forward_fill) - self.center) / self.scale).clamp(-self.clip, self.clip)
+        filled = self._filled(x, self.fill, forward_fill)
+        scaled = (filled - self.center) / self.scale if self.curve is None else self.curve(filled)
+        return scaled.clamp(-self.clip, self.clip)
 
     @torch.no_grad()
     def overwrite(self, x: Tensor) -> Tensor:
@@ -105,7 +114,8 @@ class Preprocess(nn.Module):
         gaps = x.sum(dim=1).isnan()
         fill = self.fill.expand_as(gaps)[gaps][:, None, None]
         by_sensor[gaps] = self._filled(by_sensor[gaps][:, :, None], fill, last_before)[:, :, 0]
-        return x.sub_(self.center).div_(self.scale).clamp_(-self.clip, self.clip)
+        scaled = x.sub_(self.center).div_(self.scale) if self.curve is None else self.curve.overwrite(x)
+        return scaled.clamp_(-self.clip, self.clip)
 
     def _filled(self, x: Tensor, fill: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
         if self.strategy == "forward_fill":
@@ -170,7 +180,7 @@ class SequencePreprocessor:
     """The numbers of `Preprocess`, fitted to training sequences; see the module's docstring for what they mean.
 
     Args:
-        normalization: `zscore`, `robust`, `minmax` or `none`.
+        normalization: `zscore`, `robust`, `minmax`, `quantile` or `none`.
         missing_strategy: `forward_fill`, `mean`, `zero` or `interpolate`.
         clip: normalised values are cut at plus and minus this.
 
@@ -178,6 +188,7 @@ class SequencePreprocessor:
         center: float32 [s].
         scale: float32 [s], above 0.
         fill: float32 [s] in engineering units, for what the strategy leaves missing.
+        quantiles: float32 [s, k + 1] in engineering units, of `quantile`; None otherwise.
         constant_sensors: indices of the sensors that never moved or never spoke; their scale is `MUTED`.
         correlation: float64 [s, s] of the sensors as the network sees them; a muted one has none with others.
     """
@@ -199,6 +210,7 @@ class SequencePreprocessor:
         self.center: Float32Array = np.empty(0, np.float32)
         self.scale: Float32Array = np.empty(0, np.float32)
         self.fill: Float32Array = np.empty(0, np.float32)
+        self.quantiles: Float32Array | None = None
         self.constant_sensors: tuple[int, ...] = ()
         self.correlation: Float64Array = np.empty((0, 0))
 
@@ -224,6 +236,7 @@ class SequencePreprocessor:
         self.center = center.astype(np.float32)
         self.scale = np.where(constant, MUTED, scale).astype(np.float32)
         self.fill = self._fill(found).astype(np.float32)
+        self.quantiles = quantiles_of(found.sample, found.mean) if self.normalization == "quantile" else None
         self.constant_sensors = tuple(np.flatnonzero(constant).tolist())
         self.correlation = self._correlation(found.sample)
         for index in self.constant_sensors:
@@ -239,7 +252,7 @@ class SequencePreprocessor:
         match self.normalization:
             case "none":
                 return np.zeros_like(found.mean), np.ones_like(found.mean)
-            case "zscore":
+            case "zscore" | "quantile":  # of ranks, the scale of what lies beyond them
                 return found.mean, found.deviation
             case "minmax":
                 return found.low, found.high - found.low
@@ -261,7 +274,12 @@ class SequencePreprocessor:
     def _correlation(self, sample: Float32Array) -> Float64Array:
         """Of rows [n, s], each value missing there filled by what is there when none was before."""
         seen = np.where(np.isnan(sample), self.fill, sample).astype(np.float64)
-        seen = np.clip((seen - self.center) / self.scale, -self.clip, self.clip)
+        if self.quantiles is None:
+            seen = (seen - self.center) / self.scale
+        else:
+            curve = QuantileCurve(self.quantiles, self.scale)
+            seen = curve.overwrite(torch.from_numpy(seen[None]))[0].numpy()
+        seen = np.clip(seen, -self.clip, self.clip)
         seen -= seen.mean(0)
         length = np.linalg.norm(seen, axis=0)
         seen /= np.where(length > 0, length, 1.0)
@@ -287,11 +305,12 @@ class SequencePreprocessor:
         """
         if not self.center.size:
             raise ValueError("the preprocessor is not fitted: call fit first")
-        return Preprocess(self.center, self.scale, self.fill, self.clip, self.missing_strategy)
+        return Preprocess(self.center, self.scale, self.fill, self.clip, self.missing_strategy, self.quantiles)
 
     def normalisation(self) -> Normalisation:
         """As the manifest says it."""
-        return Normalisation(self.normalization, _numbers(self.center), _numbers(self.scale), self.clip)
+        quantiles = [] if self.quantiles is None else [_numbers(row) for row in self.quantiles]
+        return Normalisation(self.normalization, _numbers(self.center), _numbers(self.scale), self.clip, quantiles)
 
     def missing(self) -> Missing:
         """As the manifest says it."""

@@ -60,6 +60,26 @@ BREAKS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
         lambda m: m["normalisation"].update(scale=[1.0, 0.0]),
         "expected a finite number > 0, got 0.0 at normalisation.sca",
     ),
+    (
+        lambda m: m["normalisation"].update(quantiles=[[0.0, 1.0], [0.0, 1.0]]),
+        "expected 0 lists of numbers with `none`, one a sensor, got 2 at normalisation.quantiles",
+    ),
+    (
+        lambda m: m["normalisation"].update(kind="quantile"),
+        "expected 2 lists of numbers with `quantile`, one a sensor, got 0 at normalisation.quantiles",
+    ),
+    (
+        lambda m: m["normalisation"].update(kind="quantile", quantiles=[[0.0, 1.0], [0.0, 1.0, 2.0]]),
+        "expected as many numbers of each sensor, got lists of different lengths at normalisation.quantiles",
+    ),
+    (
+        lambda m: m["normalisation"].update(kind="quantile", quantiles=[[0.0, 1.0], [2.0, 1.0]]),
+        "expected 2 finite numbers or more, none below the one before, got [2.0, 1.0] at normalisation.quantiles[1]",
+    ),
+    (
+        lambda m: m["normalisation"].update(kind="quantile", quantiles=[[0.0], [1.0]]),
+        "expected 2 finite numbers or more, none below the one before, got [0.0] at normalisation.quantiles[0]",
+    ),
     (lambda m: m["missing"].update(strategy="guess"), "at missing.strategy"),
     (lambda m: m["inputs"][0].update(name="x"), "expected `window`, got `x` at inputs[0].name"),
     (lambda m: m["inputs"][0].update(shape=["batch", 4, 2]), "expected shape ['batch', 5, 2], got ['batch', 4, 2]"),

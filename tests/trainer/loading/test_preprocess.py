@@ -110,13 +110,16 @@ class Flat(nn.Module):
         return x.flatten(1)
 
 
+@pytest.mark.parametrize("kind", ["zscore", "quantile"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_exported_graph_fills_as_torch_does_without_a_loop(strategy: MissingStrategy) -> None:
+def test_the_exported_graph_does_as_torch_does_without_a_loop(
+    strategy: MissingStrategy, kind: NormalisationKind
+) -> None:
     rng = np.random.default_rng(4)
     windows = rng.normal(20, 5, (64, 37, 3)).astype(np.float32)
     windows[rng.random(windows.shape) < 0.8] = np.nan
     windows[0], windows[1, :, 1], windows[2, 20:] = np.nan, np.nan, np.nan
-    fitted = SequencePreprocessor("zscore", strategy, clip=4.0).fit(list(windows))
+    fitted = SequencePreprocessor(kind, strategy, clip=4.0).fit(list(windows))
     graph = ServingGraph(fitted.module(), Flat()).eval()
     model = to_onnx(graph, WindowRules(37, 500, 1, 5000), 3)
     used = {node.op_type for node in onnx.load_from_string(model).graph.node}
