@@ -45,8 +45,9 @@ class Tensor(msgspec.Struct, frozen=True):
 class Normalisation(msgspec.Struct, frozen=True):
     """What the graph does to a value first: ``clip((value - center) / scale, ±clip)``, per sensor.
 
-    Of `quantile`, the value's rank among `quantiles`, a list of rising engineering units per sensor, and only what lies
-    beyond them in scales; see `trainer.quantile_curve`. For the reader and for retraining; the graph carries it out.
+    Of `quantile` instead the value's rank among `quantiles`, per sensor engineering units evenly spaced in rank; only
+    what lies beyond them is counted in scales, and `center` has no part in it: see `trainer.quantile_transform`. For the
+    reader and for retraining; the graph carries it out.
     """
 
     kind: Literal["zscore", "robust", "minmax", "quantile", "none"]
@@ -207,7 +208,7 @@ def _quantile_problems(manifest: Manifest) -> Iterator[str]:
     if len({len(row) for row in told.quantiles}) > 1:
         yield mismatch("as many numbers of each sensor", "lists of different lengths", path)
     for index, row in enumerate(told.quantiles):
-        rising = all(low <= high for low, high in pairwise(row))  # no NaN is
+        rising = all(low <= high for low, high in pairwise(row))
         if len(row) < _FEWEST_QUANTILES or not rising or not all(map(math.isfinite, row)):
             yield mismatch(
                 f"{_FEWEST_QUANTILES} finite numbers or more, none below the one before", row, f"{path}[{index}]"

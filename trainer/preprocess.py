@@ -20,7 +20,7 @@ Then ``clip((x - center) / scale, ±clip)``, by normalisation:
 - `minmax`: the lowest training value and the span to the highest, which become 0 and 1.
 - `none`: 0 and 1.
 
-or, of `quantile`, the value's rank among the training values instead, see `trainer.quantile_curve`.
+or, of `quantile`, the value's rank among the training values instead, see `trainer.quantile_transform`.
 
 A sensor that is constant or absent in training is muted by a scale so large that whatever it shows later becomes 0, and
 the log says so: the network's weights for it were never trained, and must not be met by a value.
@@ -41,7 +41,7 @@ from torch.nn import functional
 from models.manifest import Missing, Normalisation
 from models.windows import Float32Array
 from trainer.loading.row_statistics import Float64Array, RunningStatistics, Statistics
-from trainer.quantile_curve import QuantileCurve, quantiles_of
+from trainer.quantile_transform import QuantileTransform, quantiles_of
 
 NormalisationKind = Literal["zscore", "robust", "minmax", "quantile", "none"]
 MissingStrategy = Literal["forward_fill", "mean", "zero", "interpolate"]
@@ -62,7 +62,7 @@ class Preprocess(nn.Module):
         center: [s] engineering units.
         scale: [s] engineering units, above 0.
         fill: [s] engineering units, for what the strategy leaves missing.
-        clip: in scales.
+        clip: of what comes out.
         strategy: what becomes of a missing value.
         quantiles: [s, k + 1] engineering units, for ranks instead of distances from the center; none for those.
     """
@@ -81,7 +81,7 @@ class Preprocess(nn.Module):
         quantiles: Float32Array | None = None,
     ) -> None:
         super().__init__()
-        self.curve = None if quantiles is None else QuantileCurve(quantiles, scale)
+        self.ranks = None if quantiles is None else QuantileTransform(quantiles, scale)
         for name, values in (("center", center), ("scale", scale), ("fill", fill)):
             self.register_buffer(name, torch.tensor(np.asarray(values, np.float32)))
         self.clip = clip
@@ -100,7 +100,7 @@ class Preprocess(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Windows [b, t, s] with NaN to windows [b, t, s] without."""
         filled = self._filled(x, self.fill, forward_fill)
-        scaled = (filled - self.center) / self.scale if self.curve is None else self.curve(filled)
+        scaled = (filled - self.center) / self.scale if self.ranks is None else self.ranks(filled)
         return scaled.clamp(-self.clip, self.clip)
 
     @torch.no_grad()
@@ -114,7 +114,7 @@ class Preprocess(nn.Module):
         gaps = x.sum(dim=1).isnan()
         fill = self.fill.expand_as(gaps)[gaps][:, None, None]
         by_sensor[gaps] = self._filled(by_sensor[gaps][:, :, None], fill, last_before)[:, :, 0]
-        scaled = x.sub_(self.center).div_(self.scale) if self.curve is None else self.curve.overwrite(x)
+        scaled = x.sub_(self.center).div_(self.scale) if self.ranks is None else self.ranks.overwrite(x)
         return scaled.clamp_(-self.clip, self.clip)
 
     def _filled(self, x: Tensor, fill: Tensor, forward: Callable[[Tensor], Tensor]) -> Tensor:
@@ -185,7 +185,7 @@ class SequencePreprocessor:
         clip: normalised values are cut at plus and minus this.
 
     Attributes:
-        center: float32 [s].
+        center: float32 [s]; `quantile` has no use for it.
         scale: float32 [s], above 0.
         fill: float32 [s] in engineering units, for what the strategy leaves missing.
         quantiles: float32 [s, k + 1] in engineering units, of `quantile`; None otherwise.
@@ -252,11 +252,11 @@ class SequencePreprocessor:
         match self.normalization:
             case "none":
                 return np.zeros_like(found.mean), np.ones_like(found.mean)
-            case "zscore" | "quantile":  # of ranks, the scale of what lies beyond them
+            case "zscore":
                 return found.mean, found.deviation
             case "minmax":
                 return found.low, found.high - found.low
-            case "robust":
+            case "robust" | "quantile":  # of ranks, the scale is that of what lies beyond them
                 lower, middle, upper = found.quartiles
                 spread = (upper - lower) / _IQR_OF_NORMAL
                 # A sensor that rests most of the time has no interquartile range and still moves.
@@ -277,8 +277,8 @@ class SequencePreprocessor:
         if self.quantiles is None:
             seen = (seen - self.center) / self.scale
         else:
-            curve = QuantileCurve(self.quantiles, self.scale)
-            seen = curve.overwrite(torch.from_numpy(seen[None]))[0].numpy()
+            ranks = QuantileTransform(self.quantiles, self.scale)
+            seen = ranks.overwrite(torch.from_numpy(seen[None]))[0].numpy()
         seen = np.clip(seen, -self.clip, self.clip)
         seen -= seen.mean(0)
         length = np.linalg.norm(seen, axis=0)
