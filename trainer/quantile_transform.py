@@ -70,10 +70,10 @@ class QuantileTransform(nn.Module):
     def __init__(self, quantiles: Float32Array, scale: Float32Array) -> None:
         super().__init__()
         pieces = [_pieces(*of_sensor) for of_sensor in zip(quantiles, scale, strict=True)]
-        buffers = {name: np.stack([piece[name] for piece in pieces]) for name in ("start", "width", "rise", "base")}
-        buffers |= {"low": quantiles[:, 0], "high": quantiles[:, -1], "scale": scale}
-        for name, values in buffers.items():
-            self.register_buffer(name, torch.tensor(np.asarray(values, np.float32)))
+        for name in ("start", "width", "rise", "base"):
+            self.register_buffer(name, torch.tensor(np.stack([piece[name] for piece in pieces]), dtype=torch.float32))
+        for name, values in (("low", quantiles[:, 0]), ("high", quantiles[:, -1]), ("scale", scale)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         """Readings [b, t, s] without NaN to the same, normalised."""

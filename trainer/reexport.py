@@ -149,6 +149,7 @@ def _record(source: Bundle, draft: Manifest, parity: dict[int, float]) -> bytes:
         raise BundleError(mismatch("JSON", f"something else ({error})", where)) from None
     record["export"] = {
         "of": f"{source.manifest.model}, model {source.manifest.model_sha256}",
+        "of_commit": source.manifest.git_commit,
         "parity": {str(count): off for count, off in parity.items()},
         "versions": versions(),
     }

@@ -27,6 +27,7 @@ from trainer.export import Exported, export_run
 from trainer.graphs.pinned_lstm import lstm_inputs, pin_lstms
 from trainer.quantize import to_fp16, to_int8
 from trainer.quantized_bundle import Quantised, quantize_bundle, sample_windows
+from trainer.sequence_dataset import fit_preprocessor
 from trainer.sequence_models import CastingLSTM
 from trainer.speed import race
 from trainer.train_sequence import TrainingRun
@@ -40,14 +41,15 @@ Opened = Callable[[bytes], Predictor]
 
 
 @pytest.fixture(scope="module")
-def stacked(small_run: TrainingRun, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Two layers, whitened, the window's mean subtracted: the hardest of the graphs, with weights as they are drawn."""
+def stacked(small_run: TrainingRun, small_line: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Ranks, two layers, whitened, the window's mean subtracted: the hardest of the graphs, with weights as drawn."""
     torch.manual_seed(1)
     sensors = len(small_run.train.sensor_names)
     model = CastingLSTM(sensors, 12, 2, 0.1, pooling="last_max", inputs="change", whitening=True).eval()
     assert model.whitening is not None
-    model.whitening.fit(small_run.preprocessor.correlation)
-    run = replace(small_run, model=model)
+    preprocessor = fit_preprocessor(small_line, normalization="quantile")
+    model.whitening.fit(preprocessor.correlation)
+    run = replace(small_run, model=model, preprocessor=preprocessor)
     return export_run(run, tmp_path_factory.mktemp("stacked") / "stacked", name="stacked").bundle
 
 
@@ -153,7 +155,7 @@ def test_fp16_is_the_network_s_alone(stacked: Bundle, windows: Float32Array, ope
     proto = onnx.load_from_string(model)
     onnx.checker.check_model(proto, full_check=True)
     kinds = {entry.name: entry.data_type for entry in proto.graph.initializer}
-    assert {kinds["preprocess.center"], kinds["model.whitening.matrix"]} == {onnx.TensorProto.FLOAT}
+    assert {kinds["preprocess.ranks.width"], kinds["model.whitening.matrix"]} == {onnx.TensorProto.FLOAT}
     assert onnx.TensorProto.FLOAT16 in kinds.values()
     hard = windows.copy()
     hard[::2, 3, :4] = 1e30

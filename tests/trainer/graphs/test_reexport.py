@@ -19,9 +19,11 @@ from trainer.datasets.dataset import Dataset
 from trainer.datasets.writer import DatasetWriter
 from trainer.errors import ExportError
 from trainer.evaluation.evaluate import evaluate_bundle
-from trainer.export import Exported
+from trainer.export import Exported, export_run
 from trainer.reexport import reexport
 from trainer.retrain import recipe_of
+from trainer.sequence_dataset import fit_preprocessor
+from trainer.train_sequence import TrainingRun
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -59,7 +61,19 @@ def test_the_graph_is_made_anew_and_all_else_stays(
     assert bundles.read_file(made, "weights.safetensors") == others["weights.safetensors"]
     record = json.loads(bundles.read_file(made, "training.json"))
     assert record["export"]["of"] == f"small@1, model {wordy.manifest.model_sha256}"
+    assert record["export"]["of_commit"] == wordy.manifest.git_commit
     assert record["history"] == json.loads(others["training.json"])["history"]
+
+
+def test_a_bundle_of_ranks_is_made_anew_from_its_manifest(
+    small_run: TrainingRun, small_line: Dataset, tmp_path: Path
+) -> None:
+    run = replace(small_run, preprocessor=fit_preprocessor(small_line, normalization="quantile"))
+    old = export_run(run, tmp_path / "ranks", name="ranks").bundle
+    made = reexport(bundles.read(old.path), tmp_path / "again", name="again").bundle
+    assert made.manifest.normalisation == old.manifest.normalisation
+    assert made.manifest.normalisation.kind == "quantile"
+    assert made.model == old.model
 
 
 def test_thresholds_are_chosen_anew_for_other_settings_and_these_stay_with_the_recipe(

@@ -232,12 +232,16 @@ class TestPreprocessor:
         for kind in get_args(NormalisationKind):
             spoilt, clean = (SequencePreprocessor(kind).fit([each]) for each in (rows, rows[::2]))
             assert (spoilt.center, spoilt.scale) == (clean.center, clean.scale)
+            np.testing.assert_equal(spoilt.quantiles, clean.quantiles)
 
     @settings(deadline=None)
-    @given(windows_with_gaps, st.sampled_from(STRATEGIES))
-    def test_in_place_gives_the_very_same_numbers(self, windows: np.ndarray, strategy: MissingStrategy) -> None:
+    @given(windows_with_gaps, st.sampled_from(STRATEGIES), st.booleans())
+    def test_in_place_gives_the_very_same_numbers(
+        self, windows: np.ndarray, strategy: MissingStrategy, ranked: bool
+    ) -> None:
         sensors = np.arange(1, windows.shape[2] + 1, dtype=np.float32)
-        preprocess = Preprocess(sensors, 3 * sensors, 5 * sensors, 2.0, strategy)
+        quantiles = sensors[:, None] * np.array([-3, -3, 0, 1, 8], np.float32) if ranked else None
+        preprocess = Preprocess(sensors, 3 * sensors, 5 * sensors, 2.0, strategy, quantiles)
         expected = preprocess(torch.from_numpy(windows))
         assert torch.equal(preprocess.overwrite(torch.from_numpy(windows.copy())), expected)
 
