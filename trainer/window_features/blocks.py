@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from models.windows import BoolArray, Float32Array
-from trainer.preprocess import interpolate
+from trainer.filling import interpolate
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -14,16 +14,9 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor, nn
 
 from models.windows import WindowRules
+from trainer.filling import backward_fill, forward_fill, interpolate
 from trainer.graphs.serving_graph import OPSET, ServingGraph, to_onnx
-from trainer.preprocess import (
-    MissingStrategy,
-    NormalisationKind,
-    Preprocess,
-    SequencePreprocessor,
-    backward_fill,
-    forward_fill,
-    interpolate,
-)
+from trainer.preprocess import MissingStrategy, NormalisationKind, Preprocess, SequencePreprocessor
 
 STRATEGIES = get_args(MissingStrategy)
 
