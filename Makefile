@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 PACKAGES := models worker trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-worker demo test faults soak bench check fix kafka models series comparison results-table recording lock clean
+.PHONY: help setup setup-worker demo test faults soak bench check fix kafka models series comparison leak results-table recording lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -90,6 +90,10 @@ comparison: data/line-v1/dataset.json ## the comparison with baselines, and the 
 	$(BIN)/trainer evaluate --data data/line-v1 --bundle current --out $(EVALUATION) \
 	  --with $(EVALUATION) --with models/sequence/evaluation/casting-cnn-lstm
 	$(MAKE) results-table
+
+leak: data/line-v1/dataset.json ## twenty networks taught shuffled labels, which must know nothing: half an hour, one processor
+	$(BIN)/trainer leak --data data/line-v1 --recipe lstm --shuffles 20 --set num_epochs=1 --set device=cpu \
+	  --set threads=1 --json > $(EVALUATION)/leak.json
 
 results-table: $(VENV)/.dev ## the table of results in README.md anew, from the comparison's metrics.json
 	$(BIN)/python -m trainer.evaluation.comparison.results_table models/sequence/evaluation/line-v1/metrics.json README.md
