@@ -41,7 +41,7 @@ from models.manifest import Missing, Normalisation
 from models.windows import Float32Array
 from trainer.filling import forward_fill, interpolate, last_before
 from trainer.loading.row_statistics import Float64Array, RunningStatistics, Statistics
-from trainer.quantile_transform import QuantileTransform, quantiles_of
+from trainer.quantile_transform import QuantileTransform, quantiles_of, tail_scale
 
 NormalisationKind = Literal["zscore", "robust", "minmax", "quantile", "none"]
 MissingStrategy = Literal["forward_fill", "mean", "zero", "interpolate"]
@@ -205,7 +205,9 @@ class SequencePreprocessor:
                 return found.mean, found.deviation
             case "minmax":
                 return found.low, found.high - found.low
-            case "robust" | "quantile":  # of ranks, the scale is that of what lies beyond them
+            case "quantile":  # of ranks, the scale is that of what lies beyond them
+                return found.median, tail_scale(quantiles_of(found.sample, found.mean), found.deviation)
+            case "robust":
                 lower, middle, upper = found.quartiles
                 spread = (upper - lower) / _IQR_OF_NORMAL
                 # A sensor that rests most of the time has no interquartile range and still moves.

@@ -1,8 +1,8 @@
 """A sensor's reading as its rank among the training readings: the normalisation `quantile`.
 
 A sensor that lives at a few levels, as a pump's flow does, has a spread as wide as these lie apart, and what goes wrong
-at one of them is a small part of it. Ranks give every level as much room as it has readings
-(EXPERIMENTS.md, 2026-11-29). They cost: `PIECES` numbers are worked out for every reading, in the graph too.
+at one of them is a small part of it. Ranks give every level as much room as it has readings. Where a fault shows in how
+a value moves, as on a caster, they do harm (EXPERIMENTS.md, 2026-11-29). They cost: `PIECES` numbers are worked out for every reading, in the graph too.
 
 Shape suffixes: b windows, t rows in time, s sensors, k straight pieces.
 """
@@ -20,10 +20,13 @@ PIECES = 32
 """Straight pieces of a transform, each with as many training readings as any other."""
 
 TAIL = 0.005
-"""Share of the training readings below the lowest quantile, and above the highest: what is seldom is not squeezed."""
+"""Share of the training readings below the lowest quantile, and above the highest: strays have no part in the ranks."""
 
 LEAST_WIDTH = 1e-3
 """Of a piece, in scales: the transform must not tell readings apart that only rounding does."""
+
+_SPREAD_OF_NORMAL = 2 * 2.5758
+"""Between the outermost quantiles of a standard normal distribution."""
 
 _UNIFORM = math.sqrt(12.0)
 """What gives ranks, spread evenly from 0 to 1, a standard deviation of 1."""
@@ -48,11 +51,23 @@ def quantiles_of(sample: Float32Array, otherwise: Float64Array) -> Float32Array:
     return np.stack(found).astype(np.float32)
 
 
+def tail_scale(quantiles: Float32Array, deviation: Float64Array) -> Float64Array:
+    """The scale [s] beyond the quantiles: as a standard deviation, but of what lies between the outermost ones.
+
+    Args:
+        quantiles: [s, k + 1].
+        deviation: [s], for a sensor that has next to all its readings at one value.
+    """
+    spread = (quantiles[:, -1].astype(np.float64) - quantiles[:, 0]) / _SPREAD_OF_NORMAL
+    scale: Float64Array = np.where(spread > 0, spread, deviation)
+    return scale
+
+
 class QuantileTransform(nn.Module):
     """Ranks of readings, from -sqrt(3) to sqrt(3): where no readings are the same, of mean 0 and deviation 1.
 
     Straight between two quantiles. A reading that many training rows share has their middle rank. Beyond the lowest and
-    the highest quantile it goes on as a distance in scales, so that what was seldom or never seen stays told apart.
+    the highest quantile it goes on as a distance in scales: of a sensor with two levels far apart, a small one.
 
     Args:
         quantiles: [s, k + 1] engineering units, not falling along k; see `quantiles_of`.
