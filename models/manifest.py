@@ -45,9 +45,9 @@ class Tensor(msgspec.Struct, frozen=True):
 class Normalisation(msgspec.Struct, frozen=True):
     """What the graph does to a value first: ``clip((value - center) / scale, ±clip)``, per sensor.
 
-    Of `quantile` instead the value's rank among `quantiles`, per sensor engineering units evenly spaced in rank between the tails; only
-    what lies beyond them is counted in scales, `center` has no part in it: see `trainer.quantile_transform`. For the
-    reader and for retraining; the graph carries it out.
+    Of `quantile` instead the value's rank among `quantiles`, per sensor engineering units evenly spaced in rank between
+    the tails; only what lies beyond them is counted in scales, `center` has no part in it: see
+    `trainer.quantile_transform`. For the reader and for retraining; the graph carries it out.
     """
 
     kind: Literal["zscore", "robust", "minmax", "quantile", "none"]

@@ -2,7 +2,8 @@
 
 A sensor that lives at a few levels, as a pump's flow does, has a spread as wide as these lie apart, and what goes wrong
 at one of them is a small part of it. Ranks give every level as much room as it has readings. Where a fault shows in how
-a value moves, as on a caster, they do harm (EXPERIMENTS.md, 2026-11-29). They cost: `PIECES` numbers are worked out for every reading, in the graph too.
+a value moves, as on a caster, they do harm (EXPERIMENTS.md, 2026-11-29). They cost: `PIECES` numbers are worked out
+for every reading, in the graph too.
 
 Shape suffixes: b windows, t rows in time, s sensors, k straight pieces.
 """
