@@ -181,11 +181,13 @@ class SequencePreprocessor:
             raise ValueError("expected at least one sequence to fit to, got none")
         found = running.result()
         center, scale = self._center_and_scale(found)
+        if self.normalization == "quantile":
+            self.quantiles = quantiles_of(found.sample, found.mean)
+            scale = tail_scale(self.quantiles, scale)
         constant = found.absent | (found.high == found.low) | ~(scale > 0)
         self.center = center.astype(np.float32)
         self.scale = np.where(constant, MUTED, scale).astype(np.float32)
         self.fill = self._fill(found).astype(np.float32)
-        self.quantiles = quantiles_of(found.sample, found.mean) if self.normalization == "quantile" else None
         self.constant_sensors = tuple(np.flatnonzero(constant).tolist())
         self.correlation = self._correlation(found.sample)
         for index in self.constant_sensors:
@@ -205,8 +207,8 @@ class SequencePreprocessor:
                 return found.mean, found.deviation
             case "minmax":
                 return found.low, found.high - found.low
-            case "quantile":  # of ranks, the scale is that of what lies beyond them
-                return found.median, tail_scale(quantiles_of(found.sample, found.mean), found.deviation)
+            case "quantile":
+                return found.median, found.deviation
             case "robust":
                 lower, middle, upper = found.quartiles
                 spread = (upper - lower) / _IQR_OF_NORMAL

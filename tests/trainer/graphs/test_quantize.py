@@ -169,6 +169,13 @@ def test_fp16_is_the_network_s_alone(stacked: Bundle, windows: Float32Array, ope
         assert 0 < off <= 5e-3
 
 
+def test_fp16_leaves_z_scores_in_float32(small_export: Exported) -> None:
+    proto = onnx.load_from_string(to_fp16(small_export.bundle.model))
+    kinds = {entry.name: entry.data_type for entry in proto.graph.initializer}
+    assert {kinds["preprocess.center"], kinds["preprocess.scale"]} == {onnx.TensorProto.FLOAT}
+    assert onnx.TensorProto.FLOAT16 in kinds.values()
+
+
 def test_a_model_without_an_lstm_has_no_int8(stacked: Bundle, windows: Float32Array) -> None:
     proto = onnx.load_from_string(stacked.model)
     for node in proto.graph.node:
